@@ -1,0 +1,80 @@
+"""fimcore: Fisher information matrices of deep networks, measured exactly and predicted by mean-field theory.
+
+Scale, everywhere: F = E_x E_{y ~ p(y|x;theta)} [grad log p (grad log p)^T], a mean over inputs and the model's expectation over
+labels. Names are loaded on first use, so that the command line and the predicted wing start without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fimcore import experiments, inputs, meanfield
+    from fimcore.architecture import ACTIVATION_NAMES, Architecture
+    from fimcore.block_norms import BlockNorms
+    from fimcore.budget import Budget, BudgetError
+    from fimcore.fisher.factors import Factors, factors
+    from fimcore.fisher.fisher import fisher
+    from fimcore.fisher.grams import block_norms, unit_block_norm_map
+    from fimcore.fisher.spectrum import Spectrum, spectrum, top_eigenvalues
+    from fimcore.likelihoods import Categorical, Gaussian, Likelihood
+    from fimcore.networks import Network, sample_network
+    from fimcore.parameters import ParameterLayout
+    from fimcore.training import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ACTIVATION_NAMES",
+    "Architecture",
+    "BlockNorms",
+    "Budget",
+    "BudgetError",
+    "Categorical",
+    "Factors",
+    "Gaussian",
+    "Likelihood",
+    "Network",
+    "ParameterLayout",
+    "Spectrum",
+    "block_norms",
+    "experiments",
+    "factors",
+    "fisher",
+    "inputs",
+    "meanfield",
+    "sample_network",
+    "spectrum",
+    "top_eigenvalues",
+    "train",
+    "unit_block_norm_map",
+]
+
+_HOMES = {
+    "fimcore.architecture": ("ACTIVATION_NAMES", "Architecture"),
+    "fimcore.block_norms": ("BlockNorms",),
+    "fimcore.budget": ("Budget", "BudgetError"),
+    "fimcore.fisher.factors": ("Factors", "factors"),
+    "fimcore.fisher.grams": ("block_norms", "unit_block_norm_map"),
+    "fimcore.fisher.spectrum": ("Spectrum", "spectrum", "top_eigenvalues"),
+    "fimcore.likelihoods": ("Categorical", "Gaussian", "Likelihood"),
+    "fimcore.networks": ("Network", "sample_network"),
+    "fimcore.parameters": ("ParameterLayout",),
+    "fimcore.training": ("train",),
+}
+_PACKAGES = ("experiments", "fisher", "inputs", "meanfield", "training")
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name in _PACKAGES:
+        return import_module(f"fimcore.{name}")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'fimcore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

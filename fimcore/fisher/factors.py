@@ -104,11 +104,12 @@ def factors(
     estimator: str = "exact",
     seed: int | None = None,
     labels: Tensor | None = None,
+    draws: int = 1,
 ) -> Factors:
     """Forward and backward pass that put the Fisher matrix of a network into factored form.
 
-    Rows per input: "exact" the rows of the output root B (model expectation over labels in closed form); "score" one score
-    at a label drawn from the model; "empirical" one score at the data's label; "probe" one random-sign combination of the
+    Rows per input: "exact" the rows of the output root B (model expectation over labels in closed form); "score" the scores at
+    `draws` labels drawn from the model, each divided by sqrt(draws); "empirical" one score at the data's label; "probe" one random-sign combination of the
     rows of B. All four give E F_hat = F except "empirical", which is another matrix.
 
     Args:
@@ -118,6 +119,7 @@ def factors(
         estimator: "exact", "score", "empirical" or "probe".
         seed: of "score" and "probe"; required there, refused elsewhere.
         labels: of "empirical"; required there, refused elsewhere.
+        draws: labels per input of "score".
 
     Raises:
         ValueError: unknown estimator, missing or superfluous seed or labels, or wrong shapes.
@@ -129,6 +131,8 @@ def factors(
     if (labels is not None) != (estimator == "empirical"):
         wanted = "needs the data's labels" if labels is None else "must be left out: only 'empirical' uses labels"
         raise ValueError(f"`labels` is {'None' if labels is None else 'given'}; estimator {estimator!r} {wanted}.")
+    if draws < 1 or (draws > 1 and estimator != "score"):
+        raise ValueError(f"`draws` is {draws}; give 1 or more for the estimator 'score', and leave it at 1 elsewhere.")
     passed = network.forward(x)
     outputs = passed.preactivations[-1]
     if not bool(torch.isfinite(outputs).all()):
@@ -139,10 +143,12 @@ def factors(
         root = likelihood.output_fisher_root(outputs)
     elif estimator == "probe":
         root = _probe(likelihood.output_fisher_root(outputs), int(seed or 0))
-    else:
-        if labels is None:
-            labels = likelihood.sample(outputs, torch.Generator().manual_seed(int(seed or 0)))
+    elif labels is not None:
         root = likelihood.score(outputs, labels)[:, None, :]
+    else:
+        generator = torch.Generator().manual_seed(int(seed or 0))
+        scores = [likelihood.score(outputs, likelihood.sample(outputs, generator)) for _ in range(draws)]
+        root = torch.stack(scores, dim=1) / draws**0.5
     ones = torch.ones(x.shape[0], 1, dtype=network.dtype, device=network.device)
     inputs = tuple(torch.cat([a, ones], dim=1) for a in passed.activations)
     return Factors(inputs, _backpropagate(network, passed, root), network.layout, estimator)

@@ -1,0 +1,149 @@
+"""The network, its inputs and its output family: the part of every question's Spec that the sidebar shows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fimcore.experiments.control import Control
+
+WIDTH_STEPS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+INPUT_DIM_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+# Limits of an uploaded table in the dashboard and on the command line; `fimcore.inputs.load` itself takes more.
+CSV_MAX_BYTES = 2_000_000
+CSV_MAX_COLUMNS = 64
+
+
+class NetworkSpec(BaseModel):
+    """Everything that determines a random network, its inputs and its output family: a frozen, hashable value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    width: Annotated[
+        int,
+        Field(16, ge=1, le=4096, description="Units in every hidden layer. Mean-field theory speaks about n → ∞."),
+        Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
+    ]
+    hidden_layers: Annotated[
+        int,
+        Field(3, ge=1, le=12, description="Layers between input and output."),
+        Control("Hidden layers", "L", "slider", step=1, group="Network"),
+    ]
+    activation: Annotated[
+        Literal["tanh", "relu", "erf", "gelu", "linear"],
+        Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
+        Control(
+            "Activation",
+            "act",
+            "choice",
+            options=("tanh", "relu", "erf", "gelu", "linear"),
+            names=("tanh", "ReLU", "erf", "GELU", "linear"),
+            group="Network",
+        ),
+    ]
+    weight_variance: Annotated[
+        float,
+        Field(1.5, gt=0, le=100, description="Weights are drawn from N(0, σ_w² / fan-in)."),
+        Control("Weight variance σ_w²", "sw2", "slider", step=0.05, group="Network", low=0.1, high=5.0),
+    ]
+    bias_variance: Annotated[
+        float,
+        Field(0.1, ge=0, le=100, description="Biases are drawn from N(0, σ_b²)."),
+        Control("Bias variance σ_b²", "sb2", "slider", step=0.05, group="Network", low=0.0, high=2.0),
+    ]
+    inputs: Annotated[
+        Literal["gaussian", "sphere", "digits", "csv"],
+        Field("gaussian", description="The average in F runs over these inputs. Digits: 8 × 8 real images."),
+        Control(
+            "Input",
+            "in",
+            "select",
+            options=("gaussian", "sphere", "digits", "csv"),
+            names=("Gaussian", "Sphere", "Digits (real images)", "Your CSV"),
+            group="Input",
+        ),
+    ]
+    input_dim: Annotated[
+        int,
+        Field(0, ge=0, le=4096, description="Coordinates of a random input; 0 means as many as the width."),
+        Control("Input dimension d", "d", "steps", options=INPUT_DIM_STEPS, group="Input"),
+    ]
+    samples: Annotated[
+        int,
+        Field(1000, ge=2, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
+        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
+    ]
+    data_file: Annotated[
+        str,
+        Field("", max_length=4096, description="Path of a CSV of numbers, for the input 'csv'."),
+        Control("CSV file", "", "none", group="Input"),
+    ]
+    target: Annotated[
+        int,
+        Field(0, ge=0, le=CSV_MAX_COLUMNS, description="Column of the CSV (from 1) that holds the label; 0: none."),
+        Control("Label column of the CSV", "y", "number", step=1, group="Input"),
+    ]
+    likelihood: Annotated[
+        Literal["regression", "softmax"],
+        Field("regression", description="Decides the noise model, hence the Fisher matrix itself."),
+        Control(
+            "Output family",
+            "out",
+            "choice",
+            options=("regression", "softmax"),
+            names=("Regression", "Softmax"),
+            group="Output",
+        ),
+    ]
+    outputs: Annotated[
+        int,
+        Field(1, ge=1, le=4096, description="Number of outputs C, or of classes for softmax (2 or more)."),
+        Control("Outputs C", "k", "steps", options=(1, 2, 3, 5, 10, 16, 32, 64), group="Output"),
+    ]
+    noise_variance: Annotated[
+        float,
+        Field(1.0, gt=0, le=1e6, description="Variance of the Gaussian noise in regression; F scales with 1/σ²."),
+        Control("Noise variance σ²", "s2", "number", step=0.1, group="Output"),
+    ]
+    estimator: Annotated[
+        Literal["exact", "score", "empirical"],
+        Field("exact", description="Exact sums over labels; Monte Carlo draws them; empirical uses the data's."),
+        Control(
+            "Estimator",
+            "est",
+            "choice",
+            options=("exact", "score", "empirical"),
+            names=("Exact", "Monte Carlo", "Empirical"),
+            group="Estimator",
+        ),
+    ]
+    draws: Annotated[
+        int,
+        Field(1, ge=1, le=64, description="Labels drawn per input by the Monte Carlo estimator."),
+        Control("Draws per input", "mc", "slider", step=1, group="Estimator"),
+    ]
+    seed: Annotated[
+        int,
+        Field(0, ge=0, le=999_999, description="Same seed, same numbers, on any machine."),
+        Control("Seed", "seed", "number", step=1, group="Seeds"),
+    ]
+    seeds: Annotated[
+        int,
+        Field(8, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
+        Control("Seeds", "S", "slider", step=1, group="Seeds"),
+    ]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NetworkSpec:
+        if self.likelihood == "softmax" and self.outputs < 2:
+            raise ValueError("`outputs` is 1, but softmax needs 2 classes or more: set 2, or choose regression.")
+        if self.estimator == "empirical" and self.inputs == "digits":
+            allowed = (10,) if self.likelihood == "softmax" else (1, 10)
+            if self.outputs not in allowed:
+                raise ValueError(
+                    f"`outputs` is {self.outputs}, but the labels of the digits are 10 classes: set "
+                    f"{' or '.join(map(str, allowed))}, or choose the exact estimator."
+                )
+        return self

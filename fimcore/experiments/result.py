@@ -1,0 +1,182 @@
+"""Result of a question: the spec that determines it, tidy tables, arrays, verdicts, and what it cost. No pickles anywhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fimcore.experiments.network_spec import NetworkSpec
+
+LICENCE = "Apache-2.0"
+CITATION = "fimcore: Fisher information matrices of deep networks, measured and predicted (2026)"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One comparison of measurement with prediction, in a word with a fixed meaning and a sentence.
+
+    word: "agrees" (inside the spread over seeds), "close" (within 10 %), "disagrees", "too few seeds to say" (fewer than 4), or
+    "no prediction".
+    """
+
+    quantity: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a question's `run` returns.
+
+    Attributes:
+        question: its name, the same as its address and its command.
+        spec: the settings that determine everything below.
+        tables: tidy tables by name; the first one is the main one.
+        arrays: further arrays by name, full precision.
+        verdicts: measured against predicted, in words.
+        seconds, bytes: what it took to compute, and the largest array it held.
+        complete: False for a partial result (cancelled, or still running).
+    """
+
+    question: str
+    spec: NetworkSpec
+    tables: Mapping[str, pd.DataFrame]
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    seconds: float = 0.0
+    bytes: int = 0
+    complete: bool = True
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The main table."""
+        return next(iter(self.tables.values()))
+
+    def __repr__(self) -> str:
+        return (
+            f"Result({self.question}, tables {', '.join(self.tables)}, {self.seconds:.2f} s, "
+            "F = E_x E_y|x [score score^T])"
+        )
+
+    def header(self, address: str = "") -> dict[str, Any]:
+        """The block every export starts with: name, versions, address, settings, seeds, date, licence, citation."""
+        spec = self.spec
+        return {
+            "name": "fimcore",
+            "versions": versions(),
+            "question": self.question,
+            "address": address,
+            "settings": json.loads(spec.model_dump_json()),
+            "seeds": [spec.seed + number for number in range(spec.seeds)],
+            "scale": "F = E_x E_{y~p(y|x)} [score score^T]: mean over inputs, model expectation over labels",
+            "date": date.today().isoformat(),  # noqa: DTZ011 (a date on a file, in the reader's own time zone)
+            "licence": LICENCE,
+            "cite": CITATION,
+            "complete": self.complete,
+        }
+
+    def to_json(self, address: str = "") -> dict[str, Any]:
+        """Header, tables, verdicts and cost as plain values; missing numbers are null."""
+        return {
+            **self.header(address),
+            "tables": {name: json.loads(table.to_json(orient="records")) for name, table in self.tables.items()},
+            "verdicts": [vars(verdict) for verdict in self.verdicts],
+            "seconds": self.seconds,
+            "bytes": self.bytes,
+        }
+
+    def to_csv(self, address: str = "", table: str | None = None) -> str:
+        """One table with the header as comment lines."""
+        chosen = self.table if table is None else self.tables[table]
+        lines = [f"# {key}: {json.dumps(value)}" for key, value in self.header(address).items()]
+        return "\n".join(lines) + "\n" + chosen.to_csv(index=False)
+
+    def to_npz(self, address: str = "") -> bytes:
+        """Arrays and every column of every table (`table.column`), with the header as JSON text; loads without pickle."""
+        content: dict[str, Any] = {"header": np.array(json.dumps(self.header(address)))}
+        for name, table in self.tables.items():
+            for column in table.columns:
+                values = table[column].to_numpy()
+                content[f"{name}.{column}"] = values if values.dtype.kind in "biuf" else values.astype(str)
+        content.update(self.arrays)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **content)
+        return stream.getvalue()
+
+    def to_script(self, address: str = "") -> str:
+        """A Python script that reproduces the numbers with fimcore alone."""
+        changed = self.spec.model_dump(exclude_defaults=True)
+        arguments = "".join(f"\n    {name}={value!r}," for name, value in changed.items())
+        title = f'"""{self.question}: reproduces the numbers of {address or "this setting"} (fimcore {versions()["fimcore"]})."""'
+        return (
+            f"{title}\n\nimport fimcore as fc\n\n"
+            f"spec = fc.experiments.{self.question}.Spec({arguments}{chr(10) if changed else ''})\n"
+            f"result = fc.experiments.{self.question}.run(spec)\n"
+            "for name, table in result.tables.items():\n    print(name)\n    print(table.to_string(index=False))\n"
+            "for verdict in result.verdicts:\n    print(verdict.sentence)\n"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write to a file, in the format its suffix names: .json, .csv, .npz or .py.
+
+        Raises:
+            ValueError: another suffix.
+        """
+        path = Path(path)
+        if path.suffix == ".npz":
+            path.write_bytes(self.to_npz())
+            return
+        text = {
+            ".json": lambda: json.dumps(self.to_json(), indent=2),
+            ".csv": self.to_csv,
+            ".py": self.to_script,
+        }.get(path.suffix)
+        if text is None:
+            raise ValueError(f"`path` is {path.name!r}; its suffix must be .json, .csv, .npz or .py.")
+        path.write_text(text(), encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("fimcore", "torch", "numpy", "scipy", "pandas", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def verdict(quantity: str, measured: NDArray[np.float64], predicted: float, reason: str = "") -> Verdict:
+    """Compare values over seeds with a prediction; `reason` says why there is none when `predicted` is not finite.
+
+    agrees: |mean - predicted| within two standard deviations of the seeds; close: within 10 % of the prediction.
+    """
+    values = measured[np.isfinite(measured)]
+    if not np.isfinite(predicted):
+        return Verdict(quantity, "no prediction", f"{quantity}: no prediction here. {reason}".strip())
+    if len(values) == 0:
+        return Verdict(quantity, "too few seeds to say", f"{quantity}: nothing finite was measured.")
+    mean, count = float(values.mean()), len(values)
+    spread = float(values.std(ddof=1)) if count > 1 else 0.0
+    facts = f"measured {mean:.3g} ± {spread:.2g} ({count} seeds), predicted {predicted:.3g}"
+    if count < 4:
+        word = "too few seeds to say"
+    elif abs(mean - predicted) <= 2 * spread:
+        word = "agrees"
+    elif abs(mean - predicted) <= 0.1 * abs(predicted):
+        word = "close"
+    else:
+        word = "disagrees"
+    return Verdict(quantity, word, f"{quantity}: {facts}: {word}.")

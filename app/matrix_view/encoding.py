@@ -80,7 +80,7 @@ def clipped_text(frame: Frame, scale: Scale, colour: Colour) -> str:
     pairs = zip(frame.panels, frame.limits, strict=True)
     beyond = sum(panel_codes(panel, limit, scale, colour)[1] for panel, limit in pairs)
     share = 100 * beyond / max(1, sum(panel.values.size for panel in frame.panels))
-    return f"{share:.1f} % of cells beyond the range" if share >= 0.05 else ""
+    return f"{share:.1f}\u00a0% of cells beyond the range" if share >= 0.05 else ""
 
 
 def scale_text(frame: Frame, quantity: str, scale: Scale, normalised: bool, colour: Colour) -> str:

@@ -59,7 +59,7 @@ function paintCells(canvas, frame, panel, view, head, style) {
     return (least / axis.names.length / view.size) * length >= 6 * style.ratio ? axis.units : [];
   };
   paintDead(context, frame, at, width, height, style);
-  lines(apart(frame.columns, width), apart(frame.rows, height), 0.16);
+  lines(apart(frame.columns, width), apart(frame.rows, height), 0.13);
   lines(inner(frame.columns), inner(frame.rows), 0.6);
   if (panel.text) paintText(context, frame, panel, at, cell, head, style);
 }

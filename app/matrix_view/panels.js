@@ -46,9 +46,9 @@ function fillPanels(root, frame, head) {
     element.querySelector(".px").setAttribute("aria-label", panel.alt || panel.title);
     element.querySelector(".own").replaceChildren(...(frame.shared ? [] : [colourBar(panel, head)]));
   });
-  for (const name of [".legend", ".caption"]) root.querySelector(name).classList.toggle("labelled", labelled);
+  root.querySelector(".legend").classList.toggle("labelled", labelled);
   root.querySelector(".bars").replaceChildren(...(frame.shared ? [colourBar(frame.panels[0], head)] : []));
-  root.querySelector(".words").textContent = [frame.words, frame.note].filter(Boolean).join(" · ");
+  root.querySelector(".words").textContent = [frame.words, frame.note].filter(Boolean).join(". ");
 }
 
 function colourBar(panel, head) {

@@ -1,6 +1,6 @@
-"""Where the dashboard's entry script and the shared assets lie: `app/`, `assets/` in a checkout, `fimcore/_app` in a wheel.
+"""Where the dashboard's entry script and the assets lie: `app/` and `assets/` in a checkout, `fimcore/_app` in a wheel.
 
-Source: the build section of pyproject.toml, which copies both folders into the wheel.
+Source: the build section of pyproject.toml, which puts both folders into the wheel.
 """
 
 from __future__ import annotations

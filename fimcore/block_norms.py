@@ -1,4 +1,4 @@
-"""Block norms of a Fisher matrix: T_ll' = |F^ll'|_F^2 for layer pairs, U_l = sum_i |F^l_ii|_F^2 for the units' own blocks.
+"""Block norms of a Fisher matrix: T_ll' = |F^ll'|_F^2 for layer pairs, U_l = sum_i |F^l_ii|_F^2 for units' own blocks.
 
 Source: definitions after Amari, Karakida, Oizumi, "Fisher Information and Natural Gradient Learning of Random Deep
 Networks", arXiv 1808.07172. Every size of a block relative to another one is a function of T and U, so the measured and
@@ -69,7 +69,7 @@ class BlockNorms:
 
     @property
     def off_unit(self) -> FloatArray:
-        """Squared norm of the same-layer blocks between different units, T_ll - U_l, (L,). May be negative by chance."""
+        """Squared norm of same-layer blocks between different units, T_ll - U_l, (L,). May be negative by chance."""
         return np.diagonal(self.layer_pairs) - self.unit_diagonal
 
     @property
@@ -93,7 +93,7 @@ class BlockNorms:
 
     @property
     def rms_cross(self) -> FloatArray:
-        """RMS entry between layers, sqrt(T_ll' / (n_l n_l' k_l k_l')), (L, L); the diagonal is the layer's whole block."""
+        """RMS entry between layers, sqrt(T_ll' / (n_l n_l' k_l k_l')), (L, L); diagonal: the layer's whole block."""
         parameters = self.units * self.parameters_per_unit
         return _root(self.layer_pairs / np.outer(parameters, parameters))
 
@@ -104,7 +104,7 @@ class BlockNorms:
 
     @property
     def layer_correlation(self) -> FloatArray:
-        """Norm of the layer-pair block over the geometric mean of the layers' own, |F_ll'| / sqrt(|F_ll| |F_l'l'|), (L, L)."""
+        """Norm of a layer-pair block over the geometric mean of the layers' own, |F_ll'| / sqrt(|F_ll| |F_l'l'|)."""
         norms = _root(self.layer_pairs)
         own = np.diagonal(norms)
         return _divide(norms, np.sqrt(np.outer(own, own)))

@@ -81,14 +81,16 @@ def test_a_rank_one_matrix_has_fully_correlated_layers():
 def test_one_unit_layers_have_no_off_unit_entries():
     norms = BlockNorms(np.eye(2), np.array([0.5, 1.0]), (3, 4, 1))
     assert np.isfinite(norms.rms_ratio[0])
-    assert np.isnan(norms.rms_ratio[1]) and np.isnan(norms.rms_off_unit[1])
+    assert np.isnan(norms.rms_ratio[1])
+    assert np.isnan(norms.rms_off_unit[1])
 
 
 def test_negative_unbiased_estimates_and_dead_layers_become_nan_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         norms = BlockNorms(np.array([[1.0, -0.01], [-0.01, 0.0]]), np.array([1.1, 0.0]), (3, 4, 2))
-        assert np.isnan(norms.rms_off_unit[0]) and norms.off_unit[0] == pytest.approx(-0.1)
+        assert np.isnan(norms.rms_off_unit[0])
+        assert norms.off_unit[0] == pytest.approx(-0.1)
         assert np.isnan(norms.rms_cross[0, 1])
         assert np.isnan(norms.rms_ratio[1])
         assert norms.mass.loc[0, "same_layer"] == pytest.approx(-0.1)

@@ -1,0 +1,179 @@
+"""Predicted block norms at finite width: T_ll' = |F^ll'|_F^2 and U_l = sum_i |F^l_ii|_F^2, mean over random networks.
+
+Source: derived for any widths and any number of outputs C; order parameters as in Karakida, Akaho, Amari, arXiv
+1806.01316, blocks as in Amari, Karakida, Oizumi, arXiv 1808.07172.
+F = E_x sum_c grad f_c grad f_c^T, so T and U are means over input pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fimcore.architecture import Architecture
+from fimcore.block_norms import BlockNorms
+from fimcore.gaussian_integrals import fourth_moments, pair_moments
+from fimcore.meanfield.propagation import Propagation, check_inputs, propagate
+
+__all__ = ["block_norms"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _HiddenMoments:
+    """Per hidden layer k, (L - 1,): D = E phi' phi', E = E phi'^2 phi'^2, B = E phi^2 phi^2 and the logarithmic slopes.
+
+    ``mean_slope`` = s_w d ln D / d q12 and ``square_slope`` = s_w d ln E / d q12.
+    """
+
+    slope: FloatArray
+    square: FloatArray
+    activity_square: FloatArray
+    mean_slope: FloatArray
+    square_slope: FloatArray
+
+
+def block_norms(
+    arch: Architecture,
+    input_q: float = 1.0,
+    input_overlap: float = 0.0,
+    input_overlap_variance: float | None = None,
+    output_scale: float = 1.0,
+) -> BlockNorms:
+    """Mean-field block norms of the Fisher matrix of a random network, Gaussian regression with unit noise variance.
+
+    T_ll' = T~_ll' E[H^{l-1} H^{l'-1}] and U_l = U~_l E[(H^{l-1})^2] to first order in the fluctuations of the layer
+    overlaps H = a . a' + 1, with the backward parts T~, U~ computed exactly in the width. These are population values,
+    to be compared with unbiased (pairs of different inputs) estimates averaged over seeds.
+
+    Args:
+        arch: the architecture, any widths. Weights are taken as Gaussian: orthogonal draws share the order parameters
+            but not the 1/width terms.
+        input_q: |x|^2 / n_0.
+        input_overlap: mean of x . x' / n_0 over pairs of inputs.
+        input_overlap_variance: variance of x . x' / n_0 over pairs. Default (input_q^2 - input_overlap^2) / n_0, exact
+            for isotropic Gaussian inputs with a common mean, and input_q^2 / n_0 for centred ones.
+        output_scale: factor on F, which is 1 / noise variance; T and U scale with its square.
+
+    Returns:
+        `fimcore.block_norms.BlockNorms` (population values, no seed scatter); nan where signals overflow.
+
+    Raises:
+        ValueError: naming the field, the value received and what works.
+
+    Source: derived here, see the module's first lines. Checked at width 128 and above to a few per cent.
+    """
+    input_q, input_overlap = check_inputs(input_q, input_overlap)
+    if input_overlap == input_q:
+        raise ValueError(
+            f"`input_overlap` is {input_overlap!r}; give less than `input_q` = {input_q:g}, "
+            "two inputs must be able to differ."
+        )
+    if not (math.isfinite(output_scale) and output_scale > 0.0):
+        raise ValueError(f"`output_scale` is {output_scale!r}; give 1 / noise variance, a finite number above 0.")
+    if input_overlap_variance is None:
+        input_overlap_variance = (input_q**2 - input_overlap**2) / arch.widths[0]
+    elif not (math.isfinite(input_overlap_variance) and input_overlap_variance >= 0.0):
+        raise ValueError(f"`input_overlap_variance` is {input_overlap_variance!r}; give a finite number, 0 or more.")
+    wave = propagate(arch, input_q, input_overlap)
+    widths = np.array(arch.widths, dtype=np.float64)
+    if not np.isfinite(wave.q).all():
+        layers = len(arch.widths) - 1
+        return BlockNorms(np.full((layers, layers), np.nan), np.full(layers, np.nan), arch.widths)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        hidden = _hidden_moments(arch, wave)
+        scale = np.concatenate([arch.weight_variance * hidden.slope, [1.0]])
+        squares, units = _backward(arch, wave, hidden, widths)
+        covariances = _overlap_covariances(wave, hidden, widths, scale, float(input_overlap_variance))
+        pairs, unit_diagonal = _assemble(wave, hidden, widths, scale, squares, units, covariances)
+    return BlockNorms(pairs * output_scale**2, unit_diagonal * output_scale**2, arch.widths)
+
+
+def _hidden_moments(arch: Architecture, wave: Propagation) -> _HiddenMoments:
+    pairs = [(float(q), float(q12)) for q, q12 in zip(wave.q[:-1], wave.q12[:-1], strict=True)]
+    seconds = [pair_moments(arch.activation, q, q, q12) for q, q12 in pairs]
+    fourths = [fourth_moments(arch.activation, q, q, q12) for q, q12 in pairs]
+    slope = np.array([moment.dphi_dphi for moment in seconds])
+    square = np.array([moment.dphi2_dphi2 for moment in fourths])
+    return _HiddenMoments(
+        slope=slope,
+        square=square,
+        activity_square=np.array([moment.phi2_phi2 for moment in fourths]),
+        mean_slope=arch.weight_variance * np.array([moment.d2phi_d2phi for moment in seconds]) / slope,
+        square_slope=arch.weight_variance * np.array([moment.dphi2_dphi2_slope for moment in fourths]) / square,
+    )
+
+
+def _backward(
+    arch: Architecture, wave: Propagation, hidden: _HiddenMoments, widths: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """T~_l = E sum_cc' (delta_c . delta'_c')^2 and U~_l = E sum_i S_i S'_i per layer, S_i = sum_c delta_ci^2."""
+    layers, outputs = widths.size - 1, widths[-1]
+    squares, units = np.full(layers, outputs), np.full(layers, outputs)
+    for layer in range(layers - 2, -1, -1):
+        width = widths[layer + 1]
+        whole = outputs * wave.gradient[layer + 1]
+        weight = arch.weight_variance**2
+        units[layer] = weight * hidden.square[layer] / width * (whole**2 + 2.0 * squares[layer + 1])
+        squares[layer] = weight * hidden.slope[layer] ** 2 * (1.0 - 1.0 / width) * squares[layer + 1] + units[layer]
+    return squares, units
+
+
+def _overlap_covariances(
+    wave: Propagation, hidden: _HiddenMoments, widths: FloatArray, scale: FloatArray, input_variance: float
+) -> FloatArray:
+    """Covariances (L, L) of the overlaps a . a' / n of the layers 0, ..., L - 1 over networks and input pairs."""
+    layers = widths.size - 1
+    covariances = np.zeros((layers, layers))
+    covariances[0, 0] = input_variance
+    for layer in range(1, layers):
+        own = (hidden.activity_square[layer - 1] - wave.activity_overlap[layer] ** 2) / widths[layer]
+        covariances[layer, layer] = scale[layer - 1] ** 2 * covariances[layer - 1, layer - 1] + own
+    for first in range(layers):
+        for second in range(first + 1, layers):
+            covariances[first, second] = covariances[first, second - 1] * scale[second - 1]
+            covariances[second, first] = covariances[first, second]
+    return covariances
+
+
+def _assemble(
+    wave: Propagation,
+    hidden: _HiddenMoments,
+    widths: FloatArray,
+    scale: FloatArray,
+    squares: FloatArray,
+    units: FloatArray,
+    covariances: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """T (L, L) and U (L,) from the backward parts, the mean overlaps and how both move with the overlaps below."""
+    layers, outputs = widths.size - 1, widths[-1]
+    fan_in = widths[:-1]
+    mean = fan_in * wave.activity_overlap + 1.0
+    # Share of T~_l that is the square of a mean, which is the part that follows the overlaps of the layers above.
+    followed = 2.0 * outputs * wave.gradient_overlap**2 / squares
+    pairs, unit_diagonal = np.zeros((layers, layers)), np.zeros(layers)
+    for low in range(layers):
+        for high in range(low, layers):
+            weights = np.concatenate([hidden.mean_slope[low:high], followed[high] * hidden.mean_slope[high:]])
+            bent = _sum(weights, covariances[low : layers - 1, high]) * mean[low] * fan_in[high]
+            bent += _sum(weights, covariances[low : layers - 1, low]) * mean[high] * fan_in[low]
+            together = mean[low] * mean[high] + fan_in[low] * fan_in[high] * covariances[low, high]
+            pairs[low, high] = pairs[high, low] = squares[high] * np.prod(scale[low:high]) * (together + bent)
+        if low < layers - 1:
+            whole = outputs * wave.gradient[low + 1]
+            above = 4.0 * outputs * wave.gradient_overlap[low + 1] ** 2 / (whole**2 + 2.0 * squares[low + 1])
+            weights = np.concatenate([hidden.square_slope[low : low + 1], above * hidden.mean_slope[low + 1 :]])
+            bent = 2.0 * mean[low] * fan_in[low] * _sum(weights, covariances[low : layers - 1, low])
+        else:
+            bent = 0.0
+        unit_diagonal[low] = units[low] * (mean[low] ** 2 + fan_in[low] ** 2 * covariances[low, low] + bent)
+    return pairs, unit_diagonal
+
+
+def _sum(weights: FloatArray, covariances: FloatArray) -> float:
+    """Sum of products in which no overlap variance beats an infinite slope (equal inputs at a kink)."""
+    return float(np.sum(np.where(covariances == 0.0, 0.0, weights * covariances)))

@@ -100,8 +100,8 @@ function press(event, view) {
     case "Escape": view.rise(); return true;
     case "p": case "P": view.pin(); return true;
     case "d": case "D": view.difference(); return true;
-    case "+": case "=": view.zoomAt(state.u, state.v, 2); return true;
-    case "-": view.zoomAt(state.u, state.v, 0.5); return true;
+    case "+": case "=": view.zoomCursor(2); return true;
+    case "-": view.zoomCursor(0.5); return true;
     case "0": view.setView({ x: 0, y: 0, size: 1 }); return true;
     default: return false;
   }

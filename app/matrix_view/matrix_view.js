@@ -65,6 +65,7 @@ export default function (component) {
       const who = make("span", "who", `${first === second ? `${first} with itself` : `${first} with ${second}`}: `);
       $(".read").replaceChildren(who, make("span", "", values.join(", ")));
       Object.assign(root.dataset, { row, column });
+      root.classList.add("chosen");
       $(".acts .pin").disabled = false;
       $(".acts .dive").disabled = !head.canDive;
       view.drawOverlays();
@@ -78,6 +79,11 @@ export default function (component) {
     zoomAt(u, v, factor) {
       const old = state.view, size = clamp(old.size / factor, 1e-4, 1), ratio = size / old.size;
       view.setView({ size, x: u - (u - old.x) * ratio, y: v - (v - old.y) * ratio });
+    },
+    zoomCursor(factor) {
+      const { x, y, size } = state.view;
+      view.zoomAt(state.chosen ? state.u : x + size / 2, state.chosen ? state.v : y + size / 2, factor);
+      if (state.chosen) view.follow();
     },
     // Keep the cursor inside a zoomed view.
     follow() {
@@ -94,7 +100,7 @@ export default function (component) {
     dive() {
       if (!state.chosen) return;
       if (head.canDive) send("dive", view.cell());
-      else view.zoomAt(state.u, state.v, 2);
+      else view.zoomCursor(2);
     },
     rise(level = head.breadcrumb.length - 2) {
       if (level >= 0) send("rise", { level });
@@ -106,13 +112,14 @@ export default function (component) {
     },
   };
 
+  root.style.colorScheme = head.dark ? "dark" : "light";
   fillBreadcrumb(root, head.breadcrumb, view.rise);
   const toggle = $(".difference"), on = (selector, listener) => $(selector).addEventListener("click", listener, { signal: view.signal });
   toggle.hidden = head.difference === null;
   toggle.setAttribute("aria-pressed", String(head.difference === true));
   on(".difference", view.difference);
-  on(".in", () => view.zoomAt(state.chosen ? state.u : 0.5, state.chosen ? state.v : 0.5, 2));
-  on(".out", () => view.zoomAt(state.view.x + state.view.size / 2, state.view.y + state.view.size / 2, 0.5));
+  on(".in", () => view.zoomCursor(2));
+  on(".out", () => view.zoomCursor(0.5));
   on(".fit", () => view.setView(WHOLE));
   on(".acts .pin", view.pin);
   on(".acts .dive", view.dive);

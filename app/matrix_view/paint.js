@@ -61,7 +61,7 @@ function paintCells(canvas, frame, panel, view, head, style) {
   paintDead(context, frame, at, width, height, style);
   lines(apart(frame.columns, width), apart(frame.rows, height), 0.13);
   lines(inner(frame.columns), inner(frame.rows), 0.6);
-  if (panel.text) paintText(context, frame, panel, at, cell, head, style);
+  paintText(context, frame, panel, view, at, cell, head, style);
 }
 
 function paintDead(context, frame, at, width, height, style) {
@@ -82,19 +82,24 @@ function paintDead(context, frame, at, width, height, style) {
   for (const [start, stop] of frame.rows.dead) context.fillRect(0, at.y(start), width, at.y(stop) - at.y(start));
 }
 
-function paintText(context, frame, panel, at, cell, head, style) {
-  const size = Math.min(15 * style.ratio, cell.height * 0.4);
-  if (size < 9 * style.ratio) return;
+// The text given for each cell or, zoomed in far enough, the value of each cell.
+function paintText(context, frame, panel, view, at, cell, head, style) {
+  const size = Math.min((panel.text ? 15 : 13) * style.ratio, cell.height * 0.4), columns = frame.columns.names.length;
+  if (size < 9 * style.ratio || (!panel.text && cell.width < 48 * style.ratio)) return;
   context.font = `600 ${size}px ${style.font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  panel.text.forEach((row, r) => row.forEach((text, c) => {
-    if (!text || context.measureText(text).width > cell.width * 0.94) return;
-    const code = 3 * panel.codes[r * frame.columns.names.length + c], rgb = head.rgb;
-    const light = 0.299 * rgb[code] + 0.587 * rgb[code + 1] + 0.114 * rgb[code + 2] > 140;
-    context.fillStyle = light ? "#10181f" : "#ffffff";
-    context.fillText(text, (at.x(c) + at.x(c + 1)) / 2, (at.y(r) + at.y(r + 1)) / 2);
-  }));
+  const visible = (start, cells) => [Math.floor(start * cells), Math.min(cells, Math.ceil((start + view.size) * cells))];
+  const [top, bottom] = visible(view.y, frame.rows.names.length), [left, right] = visible(view.x, columns);
+  for (let row = top; row < bottom; row++)
+    for (let column = left; column < right; column++) {
+      const code = panel.codes[row * columns + column], rgb = head.rgb;
+      const text = panel.text ? panel.text[row][column] : valueText(code, panel, head).replace(/^[=≈] /, "");
+      if (!text || code === NO_VALUE || context.measureText(text).width > cell.width * 0.94) continue;
+      const light = 0.299 * rgb[3 * code] + 0.587 * rgb[3 * code + 1] + 0.114 * rgb[3 * code + 2] > 140;
+      context.fillStyle = light ? "#10181f" : "#ffffff";
+      context.fillText(text, (at.x(column) + at.x(column + 1)) / 2, (at.y(row) + at.y(row + 1)) / 2);
+    }
 }
 
 function paintOverlay(canvas, frame, view, cursor, pin, style) {

@@ -35,7 +35,7 @@ function buildPanels(root, frame) {
 function fillPanels(root, frame, head) {
   const rows = frame.rows.names.length, columns = frame.columns.names.length;
   const aspect = clamp(columns / rows, 0.5, 2), place = root.querySelector(".panels");
-  const labelled = frame.rows.labels.length + frame.columns.labels.length > 0, gutter = labelled ? 26 : 0;
+  const labelled = frame.rows.labels.length + frame.columns.labels.length > 0, gutter = labelled ? 28 : 0;
   place.style.setProperty("--count", frame.panels.length);
   place.style.setProperty("--widest", `${Math.round(560 * Math.min(1, aspect)) + gutter}px`);
   buildPanels(root, frame).forEach((element, i) => {

@@ -92,7 +92,7 @@ def test_dive_and_rise_reach_python(open_demo):
 
 def test_pin_by_click_and_by_key(open_demo):
     page = open_demo()
-    page.mouse.click(*cell_centre(page, 0.5, 0.25))
+    page.mouse.click(*cell_centre(page, 112.5 / 225, 56.5 / 225))
     event(page, r"MatrixEvents\(dive=None, rise=None, pin=Cell\(row=112, column=56,")
     expect(page.get_by_text("Pinned: F = −0.0213, the exact value")).to_be_visible()
     page.mouse.move(5, 5)

@@ -82,6 +82,8 @@ def single_moments(activation: str, variance: float, mean: float = 0.0) -> Singl
     _check_variance("variance", variance)
     if not math.isfinite(mean):
         raise ValueError(f"`mean` is {mean!r}; give a finite number.")
+    if activation == "sin":
+        return _sine(variance, mean)
     scale = math.sqrt(variance)
     z, w = single_rule(scale, float(mean))
     u = scale * z + mean
@@ -158,6 +160,22 @@ def fourth_moments(activation: str, q1: float, q2: float, c: float) -> FourthMom
         phi2_phi2=squares,
         dphi2_dphi2=float(first_u**2 @ np.sum(w * first_v**2, axis=1)),
         dphi2_dphi2_slope=4.0 * float(product_u @ np.sum(w * product_v, axis=1)),
+    )
+
+
+def _sine(variance: float, mean: float) -> SingleMoments:
+    """No quadrature for waves: at a large variance they oscillate faster than any fixed rule can follow."""
+    fade = math.exp(-0.5 * variance)
+    double = math.exp(-2.0 * variance) * math.cos(2.0 * mean)
+    # sin^2 = (1 - cos 2u) / 2 without cancellation at small variance and mean.
+    square = -0.5 * math.expm1(-2.0 * variance) + math.exp(-2.0 * variance) * math.sin(mean) ** 2
+    return SingleMoments(
+        phi=fade * math.sin(mean),
+        dphi=fade * math.cos(mean),
+        phi_phi=square,
+        dphi_dphi=0.5 * (1.0 + double),
+        d2phi_d2phi=square,
+        phi_phi_slope=double,
     )
 
 

@@ -51,8 +51,9 @@ def block_norms(
     to be compared with unbiased (pairs of different inputs) estimates averaged over seeds.
 
     Args:
-        arch: the architecture, any widths. Weights are taken as Gaussian: orthogonal draws share the order parameters
-            but not the 1/width terms.
+        arch: the architecture, any widths. Weights are taken as Gaussian. Orthogonal draws share the order parameters but
+            not the 1/width terms: ratios still agree to a few per cent, T and U are measured up to 35 % smaller (depth 4,
+            width 128).
         input_q: |x|^2 / n_0.
         input_overlap: mean of x . x' / n_0 over pairs of inputs.
         input_overlap_variance: variance of x . x' / n_0 over pairs. Default (input_q^2 - input_overlap^2) / n_0, exact

@@ -60,9 +60,9 @@ class FisherStatistics:
     def __repr__(self) -> str:
         state = "valid" if self.valid else f"not valid: {self.reason}"
         return (
-            f"FisherStatistics(mean={self.mean:.6g}, second_moment={self.second_moment:.6g}, largest={self.largest:.6g}, "
-            f""
-            f"bulk={self.bulk:.6g}, trace={self.trace:.6g}, {state}; F = (1/N) sum_x sum_c grad f_c grad f_c^T)"
+            f"FisherStatistics(mean={self.mean:.6g}, second_moment={self.second_moment:.6g}, "
+            f"largest={self.largest:.6g}, bulk={self.bulk:.6g}, trace={self.trace:.6g}, {state}; "
+            "F = (1/N) sum_x sum_c grad f_c grad f_c^T)"
         )
 
 

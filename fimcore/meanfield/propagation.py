@@ -1,7 +1,7 @@
 """Order parameters layer by layer: q^{l+1} = s_w E phi(u)^2 + s_b forwards, g^l = s_w g^{l+1} E phi'(u)^2 backwards.
 
-Source: Poole et al., arXiv 1606.05340; Schoenholz et al., arXiv 1611.01232; Karakida, Akaho, Amari, "Universal Statistics of
-Fisher Information in Deep Neural Networks: Mean Field Approach", arXiv 1806.01316. s_w, s_b: weight and bias variance.
+Source: Poole et al., arXiv 1606.05340; Schoenholz et al., arXiv 1611.01232; Karakida, Akaho, Amari, "Universal
+Statistics of Fisher Information in Deep Neural Networks: Mean Field Approach", arXiv 1806.01316. s_w, s_b: variances.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def check_inputs(input_q: float, input_overlap: float) -> tuple[float, float]:
         raise ValueError(f"`input_q` is {input_q!r}; give the mean squared input entry, a finite number above 0.")
     if not abs(input_overlap) <= input_q:
         raise ValueError(
-            f"`input_overlap` is {input_overlap!r}; give a number between -{input_q:g} and {input_q:g}, the size of `input_q`."
+            f"`input_overlap` is {input_overlap!r}; give a number between -{input_q:g} and {input_q:g}, "
+            "the size of `input_q`."
         )
     return input_q, input_overlap
 
@@ -60,8 +61,8 @@ def check_inputs(input_q: float, input_overlap: float) -> tuple[float, float]:
 def propagate(arch: Architecture, input_q: float = 1.0, input_overlap: float = 0.0) -> Propagation:
     """Variance, overlap and gradient size per layer, for two inputs of equal size.
 
-    q^1 = s_w input_q + s_b and q12^1 = s_w input_overlap + s_b; then q = s_w E phi(u)^2 + s_b, q12 = s_w E phi(u) phi(v)
-    + s_b, chi = s_w E phi'(u)^2. Widths play no part except for their number, nor does the kind of initialisation.
+    q^1 = s_w input_q + s_b and q12^1 = s_w input_overlap + s_b; then q = s_w E phi(u)^2 + s_b, q12 = s_w E
+    phi(u) phi(v) + s_b, chi = s_w E phi'(u)^2. Widths play no part except for their number, nor does the kind of initialisation.
 
     Args:
         arch: the architecture.
@@ -69,7 +70,7 @@ def propagate(arch: Architecture, input_q: float = 1.0, input_overlap: float = 0
         input_overlap: x . x' / n_0 of the two inputs (0 for independent centred inputs, input_q for equal ones).
 
     Returns:
-        `Propagation`, arrays of length L. Values beyond 1e150 are reported as inf and everything after them as inf or nan.
+        `Propagation`, arrays of length L. Values beyond 1e150 are reported as inf, everything after them as inf or nan.
 
     Raises:
         ValueError: naming the field, the value received and what works.

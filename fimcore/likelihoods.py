@@ -136,7 +136,9 @@ class Categorical:
     @staticmethod
     def _probabilities(outputs: Tensor) -> Tensor:
         if outputs.shape[1] < 2:
-            raise ValueError(f"`outputs` has {outputs.shape[1]} column; the categorical family needs 2 classes or more.")
+            raise ValueError(
+                f"`outputs` has {outputs.shape[1]} column; the categorical family needs 2 classes or more."
+            )
         return torch.softmax(outputs, dim=1)
 
     @staticmethod
@@ -144,9 +146,12 @@ class Categorical:
         count, classes = outputs.shape
         whole = labels.to(torch.int64)
         if labels.shape != (count,) or not torch.equal(whole.to(labels.dtype), labels):
-            raise ValueError(f"`labels` has shape {tuple(labels.shape)}; the categorical family takes ({count},) whole numbers.")
+            raise ValueError(
+                f"`labels` has shape {tuple(labels.shape)}; the categorical family takes ({count},) whole numbers."
+            )
         if count and not 0 <= int(whole.min()) <= int(whole.max()) < classes:
             raise ValueError(
-                f"`labels` runs from {int(whole.min())} to {int(whole.max())}; with {classes} outputs it must lie in 0..{classes - 1}."
+                f"`labels` runs from {int(whole.min())} to {int(whole.max())}; "
+                f"with {classes} outputs it must lie in 0..{classes - 1}."
             )
         return whole.to(outputs.device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -31,32 +32,32 @@ class ParameterLayout:
 
     widths: tuple[int, ...]
 
-    @property
+    @cached_property
     def layers(self) -> int:
         """L, the number of weight layers."""
         return len(self.widths) - 1
 
-    @property
+    @cached_property
     def units(self) -> tuple[int, ...]:
         """n_1, ..., n_L: units of each weight layer."""
         return self.widths[1:]
 
-    @property
+    @cached_property
     def unit_sizes(self) -> tuple[int, ...]:
         """k_l = n_{l-1} + 1: parameters of one unit of each layer."""
         return tuple(width + 1 for width in self.widths[:-1])
 
-    @property
+    @cached_property
     def layer_sizes(self) -> tuple[int, ...]:
         """P_l = n_l k_l."""
         return tuple(units * size for units, size in zip(self.units, self.unit_sizes, strict=True))
 
-    @property
+    @cached_property
     def layer_offsets(self) -> tuple[int, ...]:
         """First parameter of each layer, and P at the end: L + 1 numbers."""
         return tuple(accumulate(self.layer_sizes, initial=0))
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """P."""
         return self.layer_offsets[-1]

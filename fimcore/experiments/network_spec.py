@@ -137,6 +137,8 @@ class NetworkSpec(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSpec:
+        if not isinstance(self.outputs, int):
+            return self  # a sweep in which the outputs follow the width
         if self.likelihood == "softmax" and self.outputs < 2:
             raise ValueError("`outputs` is 1, but softmax needs 2 classes or more: set 2, or choose regression.")
         if self.estimator == "empirical" and self.inputs == "digits":

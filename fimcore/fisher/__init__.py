@@ -12,7 +12,13 @@ from typing import Any
 from fimcore.fisher.blocks import block, diagonal, entry, unit_blocks
 from fimcore.fisher.factors import ESTIMATORS, Factors, factors
 from fimcore.fisher.fisher import STRUCTURES, fisher, from_factors, structure_bytes
-from fimcore.fisher.grams import block_norms, block_norms_from_factors, unit_block_norm_map, unit_norms_from_factors
+from fimcore.fisher.grams import (
+    block_norms,
+    block_norms_from_factors,
+    diagonal_square,
+    unit_block_norm_map,
+    unit_norms_from_factors,
+)
 from fimcore.fisher.spectrum import (
     Spectrum,
     dual_matrix,
@@ -38,6 +44,7 @@ __all__ = [
     "block_norms",
     "block_norms_from_factors",
     "diagonal",
+    "diagonal_square",
     "dual_matrix",
     "entry",
     "factors",

@@ -109,8 +109,8 @@ def factors(
     """Forward and backward pass that put the Fisher matrix of a network into factored form.
 
     Rows per input: "exact" the rows of the output root B (model expectation over labels in closed form); "score" the scores at
-    `draws` labels drawn from the model, each divided by sqrt(draws); "empirical" one score at the data's label; "probe" one random-sign combination of the
-    rows of B. All four give E F_hat = F except "empirical", which is another matrix.
+    `draws` labels drawn from the model, each divided by sqrt(draws); "empirical" one score at the data's label; "probe" one
+    random-sign combination of the rows of B. All four give E F_hat = F except "empirical", which is another matrix.
 
     Args:
         network: weights and biases.

@@ -1,7 +1,9 @@
 """Block norms of the Fisher matrix at any width, from per-layer Gram matrices, without forming the matrix.
 
-With K^l[(x,c),(x',c')] = (delta^l_c(x) . delta^l_c'(x')) H^l(x,x'), H^l(x,x') = a~^{l-1}(x) . a~^{l-1}(x'), S^l_i = sum_c (delta^l_{c,i})^2:
-    T_ll' = |F^ll'|_F^2 = mean over (x,x') of sum_cc' K^l K^l',    U_l = sum_i |F^l_ii|_F^2 = mean over (x,x') of (S^l(x) . S^l(x')) (H^l)^2.
+With K^l[(x,c),(x',c')] = (delta^l_c(x) . delta^l_c'(x')) H^l(x,x'), H^l(x,x') = a~^{l-1}(x) . a~^{l-1}(x') and
+S^l_i = sum_c (delta^l_{c,i})^2:
+    T_ll' = |F^ll'|_F^2 = mean over (x,x') of sum_cc' K^l K^l',
+    U_l = sum_i |F^l_ii|_F^2 = mean over (x,x') of (S^l(x) . S^l(x')) (H^l)^2.
 Leaving out x = x' and dividing by N (N - 1) makes both unbiased for the population of inputs (a U-statistic).
 Source: Karakida, Akaho, Amari, Universal Statistics of Fisher Information in Deep Neural Networks, arXiv 1806.01316 (the dual
 matrix); Hoeffding (1948) for U-statistics.
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fimcore.block_norms import BlockNorms
-from fimcore.fisher.blocks import Progress, product
+from fimcore.fisher.blocks import Progress, diagonal, product
 from fimcore.fisher.factors import Factors, factors
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
@@ -73,22 +75,42 @@ def block_norms_from_factors(made: Factors, unbiased: bool = True, progress: Pro
     by_rows = count**2 * made.rows**2 * (sum(units) + made.layout.layers**2)
     folded = 2 * count * made.rows * pairs + count**2 * pairs
     sums = _sums_by_rows if by_rows <= folded else _sums_by_units
-    different, same = sums(made, grams, progress), _self_sums(made, grams)
+    found = sums(made, grams, progress)
     if unbiased:
-        scale, kept = count * (count - 1), 0.0
-    else:
-        scale, kept = count**2, 1.0
+        scale = count * (count - 1)
+        return BlockNorms(found.layer_pairs / scale, found.unit_diagonal / scale, made.layout.widths)
+    same = _self_sums(made, grams)
     return BlockNorms(
-        (different.layer_pairs + kept * same.layer_pairs) / scale,
-        (different.unit_diagonal + kept * same.unit_diagonal) / scale,
+        (found.layer_pairs + same.layer_pairs) / count**2,
+        (found.unit_diagonal + same.unit_diagonal) / count**2,
         made.layout.widths,
     )
+
+
+def diagonal_square(made: Factors, unbiased: bool = True) -> float:
+    """Sum of squared diagonal entries, sum_p F_pp^2, of these inputs or (unbiased) of their population.
+
+    With d_p(x) the diagonal at one input, sum_p sum_{x != x'} d_p(x) d_p(x') = sum_p (sum_x d_p)^2 - sum_x sum_p d_p(x)^2.
+    """
+    count = made.samples
+    if unbiased and count < 2:
+        raise ValueError(f"`x` has {count} input; the unbiased estimate needs 2 or more, or set `unbiased=False`.")
+    plug_in = float(diagonal(made).double().square().sum())
+    if not unbiased:
+        return plug_in
+    same = sum(
+        float((made.unit_strength(layer).double().square().sum(dim=1) * a.double().pow(4).sum(dim=1)).sum())
+        for layer, a in enumerate(made.inputs, start=1)
+    )
+    return (plug_in * count**2 - same) / (count * (count - 1))
 
 
 def _self_sums(made: Factors, grams: list[Tensor]) -> PairSums:
     """Sums over x = x'."""
     layers = made.layout.layers
-    own = [torch.bmm(s, s.transpose(1, 2)) * h.diagonal()[:, None, None] for s, h in zip(made.signals, grams, strict=True)]
+    own = [
+        torch.bmm(s, s.transpose(1, 2)) * h.diagonal()[:, None, None] for s, h in zip(made.signals, grams, strict=True)
+    ]
     pairs = np.array([[float((own[i] * own[j]).sum()) for j in range(layers)] for i in range(layers)])
     units = [
         float((made.unit_strength(layer).square().sum(dim=1) * grams[layer - 1].diagonal().square()).sum())
@@ -117,7 +139,9 @@ def _sums_by_rows(made: Factors, grams: list[Tensor], progress: Progress | None)
     total = torch.zeros(layers, layers, dtype=torch.float64, device=made.device)
     for start in range(0, count, chunk):
         stop = min(start + chunk, count)
-        kernels = torch.empty(layers, (stop - start) * rows, (count - start) * rows, dtype=torch.float64, device=made.device)
+        kernels = torch.empty(
+            layers, (stop - start) * rows, (count - start) * rows, dtype=torch.float64, device=made.device
+        )
         for layer, (signals, gram) in enumerate(zip(flat, grams, strict=True)):
             torch.mm(signals[start * rows : stop * rows], signals[start * rows :].T, out=kernels[layer])
             grid = kernels[layer].view(stop - start, rows, count - start, rows)

@@ -172,18 +172,20 @@ def test_wrong_arguments_are_named():
         fc.fisher(network, x).matvec(torch.zeros(3, dtype=torch.float64))
     with pytest.raises(ValueError, match="singular to rounding"):
         fc.fisher(network, x).solve(torch.ones(network.layout.parameters, dtype=torch.float64), damping=0.0)
-    with pytest.raises(fc.BudgetError, match=r"dense Fisher matrix of 59 parameters would need 27.8 kB; `budget` allows 100 bytes"):
+    with pytest.raises(
+        fc.BudgetError, match=r"dense Fisher matrix of 59 parameters would need 27.8 kB; `budget` allows 100 bytes"
+    ):
         fc.fisher(network, x, budget=fc.Budget(memory_bytes=100))
 
 
 def test_progress_cancels():
-    class Stop(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(fraction, message):
-        raise Stop
+        raise StoppedError
 
     network, x = network_and_inputs(3)
     for run in (fc.fisher, fc.block_norms, fc.spectrum):
-        with pytest.raises(Stop):
+        with pytest.raises(StoppedError):
             run(network, x, progress=stop)

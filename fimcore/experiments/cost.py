@@ -1,0 +1,137 @@
+"""What a setting would cost, known before anything is allocated, and what would fit instead.
+
+Seconds are an estimate: floating-point operations over this machine's measured speed in a small matrix product.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from fimcore.budget import Budget, BudgetError, available_memory, size_in_words
+from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
+from fimcore.parameters import ParameterLayout
+
+# A symmetric eigenproblem runs far below the speed of a matrix product, and costs about 4/3 n^3 operations.
+EIGENPROBLEM_SLOWDOWN = 8.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters P, entries of the full matrix, bytes held at once, and estimated seconds."""
+
+    parameters: int
+    bytes: int
+    seconds: float
+
+    @property
+    def entries(self) -> int:
+        """P^2."""
+        return self.parameters**2
+
+
+def default_limits() -> Budget:
+    """A quarter of this machine's memory, at most 4 GB, and two minutes; `FIMCORE_SECONDS` changes the latter."""
+    seconds = os.environ.get("FIMCORE_SECONDS", "")
+    return Budget(min(available_memory() // 4, 4 * 2**30), float(seconds) if seconds.isdigit() else 120.0)
+
+
+@lru_cache(maxsize=1)
+def machine_speed() -> float:
+    """Floating-point operations a second of a float64 matrix product here, measured once in about 20 ms."""
+    size, best = 384, float("inf")
+    matrix = np.random.default_rng(0).standard_normal((size, size))
+    for _ in range(5):
+        start = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - start)
+    return float(2 * size**3 / best)
+
+
+def layout_for(input_dimension: int, spec: NetworkSpec) -> ParameterLayout:
+    """The parameter layout a Spec leads to."""
+    return ParameterLayout((input_dimension, *[spec.width] * spec.hidden_layers, spec.outputs))
+
+
+def pass_flops(layout: ParameterLayout, samples: int, rows: int) -> float:
+    """Forward and backward pass."""
+    return 2.0 * samples * (1 + rows) * layout.parameters
+
+
+def gram_flops(layout: ParameterLayout, samples: int, rows: int) -> float:
+    """Block norms by the cheaper of the two routes of `fimcore.block_norms`."""
+    units = layout.units
+    pairs = sum(n * m for place, n in enumerate(units) for m in units[place:])
+    by_rows = samples**2 * rows**2 * (sum(units) + 4.0 * layout.layers)
+    by_units = 2.0 * samples * rows * pairs + samples**2 * pairs
+    return min(by_rows, by_units) + 2.0 * samples**2 * sum(layout.unit_sizes)
+
+
+def eigenvalue_flops(layout: ParameterLayout, samples: int, rows: int, structure: str) -> float:
+    """All eigenvalues of a structure from its smaller sides."""
+    dual = samples * rows
+    if structure == "dense":
+        sides = [min(layout.parameters, dual)]
+    elif structure == "layer_blocks":
+        sides = [min(size, dual) for size in layout.layer_sizes]
+    elif structure == "unit_blocks":
+        sides = [size for size, units in zip(layout.unit_sizes, layout.units, strict=True) for _ in range(units)]
+    else:
+        sides = []
+    return sum(EIGENPROBLEM_SLOWDOWN * 4 / 3 * side**3 + side**2 * dual for side in sides)
+
+
+def large(number: float) -> str:
+    """A count as people say it: "833", "12,545", "1.3 million"."""
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return f"{number:,.0f}"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """About how long: "0.1 s", "40 s", "5 min", "3 h"."""
+    if seconds < 90:
+        return f"{seconds:.1g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:,.0f} h"
+
+
+def admit(spec: NetworkSpec, cost: Callable[[NetworkSpec], Cost], limits: Budget | None = None) -> Cost:
+    """The cost of a Spec, or a refusal before anything is allocated.
+
+    Raises:
+        BudgetError: with the size asked, the limit, and the largest width that works.
+    """
+    limits = limits or default_limits()
+    asked = cost(spec)
+    if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
+        return asked
+    what = f"Width {spec.width} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters; "
+    if asked.bytes > limits.memory_bytes:
+        what += f"this needs {size_in_words(asked.bytes)}, and {size_in_words(limits.memory_bytes)} is the limit here."
+    else:
+        what += f"this needs about {seconds_in_words(asked.seconds)}, and {seconds_in_words(limits.seconds)} is the limit here."
+    fits = largest_width(spec, cost, limits)
+    remedy = f"Largest width that works with these settings: {fits}." if fits else "Lower the inputs N or the outputs."
+    raise BudgetError(f"{what} {remedy}")
+
+
+def largest_width(
+    spec: NetworkSpec,
+    cost: Callable[[NetworkSpec], Cost],
+    limits: Budget | None = None,
+    widths: Iterable[int] = WIDTH_STEPS,
+) -> int | None:
+    """The largest listed width below the Spec's that fits the limits, or None."""
+    limits = limits or default_limits()
+    for width in sorted(widths, reverse=True):
+        if width < spec.width:
+            asked = cost(spec.model_copy(update={"width": width}))
+            if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
+                return width
+    return None

@@ -1,0 +1,234 @@
+"""Explore: is the Fisher matrix block-diagonal? The full matrix beside the part a block structure keeps, with its spectrum.
+
+F = E_x E_{y~p(y|x)} [score score^T] of networks drawn from the Spec, measured exactly and beside mean-field predictions.
+Source: Amari, Karakida, Oizumi, Fisher Information and Natural Gradient Learning of Random Deep Networks, arXiv 1808.07172.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fimcore.budget import Budget
+from fimcore.experiments import predicted
+from fimcore.experiments.block_sizes import dropped_share, entry_ratio
+from fimcore.experiments.cost import (
+    Cost,
+    admit,
+    eigenvalue_flops,
+    gram_flops,
+    layout_for,
+    machine_speed,
+    pass_flops,
+)
+from fimcore.experiments.explore_spec import Spec
+from fimcore.experiments.matrix_picture import MAX_CELLS, STRIP_ENTRIES, MatrixPicture, parameter_edges, picture
+from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.result import Result, Verdict, verdict
+from fimcore.experiments.setting import factors_of, input_dimension, sample_count
+from fimcore.experiments.zoom import Zoom
+from fimcore.fisher import (
+    Factors,
+    Spectrum,
+    block_norms_from_factors,
+    diagonal,
+    diagonal_square,
+    entry,
+    spectrum_from_factors,
+    top_eigenvalues_from_factors,
+)
+
+Progress = Callable[..., object]
+
+STRUCTURE = {"unit": "unit_blocks", "layer": "layer_blocks", "diagonal": "diagonal"}
+POOLING_FLOPS, LANCZOS_STEPS = 40.0, 60.0  # measured: operations an entry pooled, products until the top eigenvalue
+MEASURES = ("largest_eigenvalue", "mean_eigenvalue", "dropped_share", "entry_ratio")
+
+
+def cost(spec: NetworkSpec) -> Cost:
+    """Picture, summary over seeds and eigenvalues: bytes held at once and estimated seconds."""
+    layout = layout_for(input_dimension(spec), spec)
+    samples, blocks = sample_count(spec), getattr(spec, "blocks", "unit")
+    rows = {"exact": spec.outputs, "score": spec.draws, "empirical": 1}[spec.estimator]
+    side = min(layout.parameters, samples * rows)
+    held = samples * (rows * sum(layout.units) + sum(layout.unit_sizes) + rows * spec.outputs)
+    held += samples * max(layout.layer_sizes) * 2 + 8 * STRIP_ENTRIES + 3 * side**2 + samples**2 * layout.layers
+    flops = 1.2 * samples * layout.parameters**2 + POOLING_FLOPS * layout.parameters**2
+    flops += spec.seeds * (LANCZOS_STEPS * pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows))
+    flops += eigenvalue_flops(layout, samples, rows, "dense")
+    flops += eigenvalue_flops(layout, samples, rows, STRUCTURE[blocks])
+    return Cost(layout.parameters, int(8 * held), flops / machine_speed())
+
+
+def matrix(spec: Spec, progress: Progress | None = None) -> MatrixPicture:
+    """The full matrix and its block-diagonal part in at most 512 x 512 cells, at the Spec's zoom, level and pooling."""
+    made = factors_of(spec)
+    layout = made.layout
+    zoom = Zoom.parse(spec.zoom, layout)
+    rows, columns = zoom.rows.part(layout), zoom.columns.part(layout)
+    level = _level(spec.level, zoom.depth)
+    reduction = {"layers": "sum_square", "units": "mean_square"}.get(level, spec.pooling)
+    return picture(
+        made,
+        _edges(made, rows, level),
+        _edges(made, columns, level),
+        STRUCTURE[spec.blocks],
+        level=level,
+        reduction=reduction,
+        normalised=spec.values == "normalised",
+        progress=progress,
+    )
+
+
+def _level(level: str, depth: int) -> str:
+    """The finest of the chosen level and what the zoom leaves room for: inside one layer there are no layers to compare."""
+    return ("layers", "units", "parameters")[max(("layers", "units", "parameters").index(level), depth)]
+
+
+def _edges(made: Factors, part: slice, level: str) -> NDArray[np.int64]:
+    if level == "parameters":
+        return parameter_edges(part)
+    offsets = made.layout.unit_offsets() if level == "units" else np.array(made.layout.layer_offsets)
+    inside = offsets[(offsets >= part.start) & (offsets <= part.stop)]
+    size = -(-(len(inside) - 1) // MAX_CELLS)
+    return np.append(inside[:-1][::size], inside[-1]).astype(np.int64)
+
+
+def pinned_entry(spec: Spec, row: int, column: int) -> dict[str, float | str]:
+    """One entry exactly, with what it is made of: F_ij, F_ii, F_jj, the normalised entry, and both names."""
+    made = factors_of(spec)
+    layout = made.layout
+    value, own_row, own_column = (entry(made, *pair) for pair in ((row, column), (row, row), (column, column)))
+    scale = (own_row * own_column) ** 0.5
+    a, b = layout.locate(row), layout.locate(column)
+    keeps = {"unit": a[:2] == b[:2], "layer": a.layer == b.layer, "diagonal": row == column}[spec.blocks]
+    return {
+        "row": layout.name(row),
+        "column": layout.name(column),
+        "row_symbol": layout.symbol(row),
+        "column_symbol": layout.symbol(column),
+        "value": value,
+        "kept": value if keeps else 0.0,
+        "row_diagonal": own_row,
+        "column_diagonal": own_column,
+        "normalised": value / scale if scale > 0 else float("nan"),
+    }
+
+
+def facts(spec: Spec) -> dict[str, float]:
+    """Numbers of the matrix on screen (these N inputs, first seed): share dropped, entry ratio, dead parameters."""
+    made = factors_of(spec)
+    norms = block_norms_from_factors(made, unbiased=False)
+    own = diagonal_square(made, unbiased=False)
+    return {
+        "parameters": made.layout.parameters,
+        "samples": made.samples,
+        "dropped_share": dropped_share(norms, spec.blocks, own),
+        "entry_ratio": entry_ratio(norms, spec.blocks, own),
+        "dead": int((diagonal(made) == 0).sum()),
+        "layer_shares": norms.layer_pairs / max(norms.layer_pairs.sum(), np.finfo(float).tiny),
+    }
+
+
+def summary(spec: Spec, progress: Progress | None = None) -> pd.DataFrame:
+    """One row a seed: largest and mean eigenvalue of these inputs; share dropped and entry ratio of their population."""
+    rows = []
+    for number in range(spec.seeds):
+        made = factors_of(spec, number)
+        norms = block_norms_from_factors(made, unbiased=True, progress=_within(progress, number, spec.seeds))
+        own = diagonal_square(made, unbiased=True)
+        rows.append(
+            {
+                "seed": spec.seed + number,
+                "largest_eigenvalue": float(
+                    top_eigenvalues_from_factors(made, 1, progress=_within(progress, number, spec.seeds))[0]
+                ),
+                "mean_eigenvalue": float(diagonal(made).mean()),
+                "dropped_share": dropped_share(norms, spec.blocks, own),
+                "entry_ratio": entry_ratio(norms, spec.blocks, own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _within(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of one seed as progress of the whole."""
+    if progress is None:
+        return None
+    return lambda fraction, message: progress((number + fraction) / count, f"network {number + 1} of {count}")
+
+
+def predictions(spec: Spec) -> pd.DataFrame:
+    """One row a measure: the predicted value (missing: none) and the reason."""
+    theory = predicted.norms(spec)
+    reason = theory.reason or ("The diagonal's norm has no prediction." if spec.blocks == "diagonal" else "")
+    found = {
+        "largest_eigenvalue": predicted.largest_eigenvalue(spec),
+        "mean_eigenvalue": predicted.mean_eigenvalue(spec),
+        "dropped_share": predicted.Prediction(np.nan, reason),
+        "entry_ratio": predicted.Prediction(np.nan, reason),
+    }
+    if theory.norms is not None and spec.blocks != "diagonal":
+        found["dropped_share"] = predicted.Prediction(dropped_share(theory.norms, spec.blocks))
+        found["entry_ratio"] = predicted.Prediction(entry_ratio(theory.norms, spec.blocks))
+    return pd.DataFrame(
+        [{"measure": name, "predicted": found[name].value, "reason": found[name].reason} for name in MEASURES]
+    )
+
+
+def eigenvalues(spec: Spec, progress: Progress | None = None) -> pd.DataFrame:
+    """All non-zero eigenvalues of the full matrix and of its block-diagonal part, first seed: structure, rank, eigenvalue."""
+    made = factors_of(spec)
+    parts = []
+    for structure in ("dense", STRUCTURE[spec.blocks]):
+        values: Spectrum = spectrum_from_factors(made, structure, progress)
+        ranks = np.arange(1, len(values) + 1)
+        parts.append(pd.DataFrame({"structure": structure, "rank": ranks, "eigenvalue": values.values}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def verdicts(table: pd.DataFrame, theory: pd.DataFrame) -> tuple[Verdict, ...]:
+    """Every measure beside its prediction."""
+    names = {
+        "largest_eigenvalue": "Largest eigenvalue",
+        "mean_eigenvalue": "Mean eigenvalue",
+        "dropped_share": "Off-block share of ‖F‖²",
+        "entry_ratio": "RMS off-block / RMS in-block entry",
+    }
+    return tuple(
+        verdict(names[row["measure"]], table[row["measure"]].to_numpy(np.float64), row["predicted"], row["reason"])
+        for row in theory.to_dict("records")
+    )
+
+
+def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = None) -> Result:
+    """Picture, summary over seeds, eigenvalues and predictions of a Spec.
+
+    Tables: "summary" (per seed), "predictions", "eigenvalues". Arrays: "full" and "block_diagonal" (the cells on screen), with
+    the first parameter of each row and column of cells.
+
+    Raises:
+        BudgetError: the setting exceeds the limits; InputError: the data cannot be used.
+    """
+    start = time.perf_counter()
+    asked = admit(spec, cost, limits)
+    shown = matrix(spec, progress)
+    table, theory = summary(spec, progress), predictions(spec)
+    return Result(
+        "explore",
+        spec,
+        {"summary": table, "predictions": theory, "eigenvalues": eigenvalues(spec, progress)},
+        {
+            "full": shown.full,
+            "block_diagonal": shown.kept,
+            "row_edges": shown.rows.edges,
+            "column_edges": shown.columns.edges,
+        },
+        verdicts(table, theory),
+        time.perf_counter() - start,
+        asked.bytes,
+    )

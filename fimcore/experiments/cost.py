@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
 from fimcore.budget import Budget, BudgetError, available_memory, size_in_words
 from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
 from fimcore.parameters import ParameterLayout
+
+AnySpec = TypeVar("AnySpec", bound=NetworkSpec)
 
 # A symmetric eigenproblem runs far below the speed of a matrix product, and costs about 4/3 n^3 operations.
 EIGENPROBLEM_SLOWDOWN = 8.0
@@ -101,7 +104,7 @@ def seconds_in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:,.0f} h"
 
 
-def admit(spec: NetworkSpec, cost: Callable[[NetworkSpec], Cost], limits: Budget | None = None) -> Cost:
+def admit(spec: AnySpec, cost: Callable[[AnySpec], Cost], limits: Budget | None = None) -> Cost:
     """The cost of a Spec, or a refusal before anything is allocated.
 
     Raises:
@@ -111,7 +114,8 @@ def admit(spec: NetworkSpec, cost: Callable[[NetworkSpec], Cost], limits: Budget
     asked = cost(spec)
     if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
         return asked
-    what = f"Width {spec.width} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters; "
+    what = f"Width {spec.width} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters (the full "
+    what += f"matrix alone is {size_in_words(8.0 * asked.entries)}); "
     if asked.bytes > limits.memory_bytes:
         what += f"this needs {size_in_words(asked.bytes)}, and {size_in_words(limits.memory_bytes)} is the limit here."
     else:
@@ -122,8 +126,8 @@ def admit(spec: NetworkSpec, cost: Callable[[NetworkSpec], Cost], limits: Budget
 
 
 def largest_width(
-    spec: NetworkSpec,
-    cost: Callable[[NetworkSpec], Cost],
+    spec: AnySpec,
+    cost: Callable[[AnySpec], Cost],
     limits: Budget | None = None,
     widths: Iterable[int] = WIDTH_STEPS,
 ) -> int | None:

@@ -6,7 +6,7 @@ kept), or the root mean square, or the sum of squares of its entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -75,11 +75,21 @@ def axis(layout: ParameterLayout, edges: NDArray[np.int64], alive: NDArray[np.bo
     units = layout.unit_offsets()
     inside = units[(units > first) & (units < last)]
     numbers = tuple(layout.locate(int(start)).layer for start in [first, *layers])
-    in_cells = lambda offsets: tuple(np.interp(offsets, edges, np.arange(len(edges))).tolist())  # noqa: E731
     dead_cells = np.logical_or.reduceat(alive, edges[:-1] - first) == 0 if len(alive) else np.zeros(0, bool)
     return AxisCells(
-        edges, _names(layout, edges, level), in_cells(layers), in_cells(inside), numbers, _ranges(dead_cells)
+        edges,
+        _names(layout, edges, level),
+        _in_cells(layers, edges),
+        _in_cells(inside, edges),
+        numbers,
+        _ranges(dead_cells),
     )
+
+
+def _in_cells(offsets: Sequence[int] | NDArray[np.int64], edges: NDArray[np.int64]) -> tuple[float, ...]:
+    """Parameter offsets as positions along the axis."""
+    positions: list[float] = np.interp(np.asarray(offsets, dtype=np.int64), edges, np.arange(len(edges))).tolist()
+    return tuple(positions)
 
 
 def _names(layout: ParameterLayout, edges: NDArray[np.int64], level: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 import platform
@@ -102,7 +103,7 @@ class Result:
         lines = [f"# {key}: {json.dumps(value)}" for key, value in self.header(address).items()]
         return "\n".join(lines) + "\n" + chosen.to_csv(index=False)
 
-    def to_npz(self, address: str = "") -> bytes:
+    def to_npz(self, address: str = "") -> builtins.bytes:
         """Arrays and every column of every table (`table.column`), with the header as JSON text; loads without pickle."""
         content: dict[str, Any] = {"header": np.array(json.dumps(self.header(address)))}
         for name, table in self.tables.items():

@@ -140,7 +140,7 @@ def _cell_text(place: _Place, text: Sequence[Sequence[str]], pixels: Codes) -> I
         return
     for row, words in enumerate(text):
         for column, word in enumerate(words):
-            light = float(pixels[row, column] @ np.array([0.299, 0.587, 0.114])) > 140
+            light = float((pixels[row, column] / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722])) > 0.2
             yield Text(
                 place.across(column + 0.5),
                 place.down(row + 0.5) + size / 3,

@@ -96,8 +96,9 @@ function paintText(context, frame, panel, view, at, cell, head, style) {
       const code = panel.codes[row * columns + column], rgb = head.rgb;
       const text = panel.text ? panel.text[row][column] : valueText(code, panel, head).replace(/^[=≈] /, "");
       if (!text || code === NO_VALUE || context.measureText(text).width > cell.width * 0.94) continue;
-      const light = 0.299 * rgb[3 * code] + 0.587 * rgb[3 * code + 1] + 0.114 * rgb[3 * code + 2] > 140;
-      context.fillStyle = light ? "#10181f" : "#ffffff";
+      const luminance = [0.2126, 0.7152, 0.0722].reduce((sum, weight, k) => sum + weight * (rgb[3 * code + k] / 255) ** 2.2, 0);
+      // Whichever of black and white has the higher contrast.
+      context.fillStyle = luminance > 0.2 ? "#10181f" : "#ffffff";
       context.fillText(text, (at.x(column) + at.x(column + 1)) / 2, (at.y(row) + at.y(row + 1)) / 2);
     }
 }
@@ -122,30 +123,43 @@ function paintOverlay(canvas, frame, view, cursor, pin, style) {
     const grow = Math.max(0, 7 * ratio - (box.right - box.left)) / 2, tall = Math.max(0, 7 * ratio - (box.bottom - box.top)) / 2;
     return { left: box.left - grow, right: box.right + grow, top: box.top - tall, bottom: box.bottom + tall };
   };
+  const isLarge = (box) => Math.min(box.right - box.left, box.bottom - box.top) > 18 * ratio;
   if (pin) {
-    const box = boxOf(pin), x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2, reach = 9 * ratio;
-    context.setLineDash([2 * ratio, 4 * ratio]);
-    stroke(style.accent, 1, () => {
-      context.moveTo(x, 0);
-      context.lineTo(x, height);
-      context.moveTo(0, y);
-      context.lineTo(width, y);
-    });
-    context.setLineDash([]);
-    twice(style.accent, 2, () => context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top));
-    twice(style.accent, 2, () => context.arc(x, y, Math.max(reach, (box.right - box.left) * 0.75), 0, 2 * Math.PI));
+    const box = boxOf(pin), large = isLarge(box), x = (box.left + box.right) / 2, y = (box.top + box.bottom) / 2, reach = 9 * ratio;
+    if (!large) {
+      context.setLineDash([2 * ratio, 4 * ratio]);
+      stroke(style.accent, 1, () => {
+        context.moveTo(x, 0);
+        context.lineTo(x, height);
+        context.moveTo(0, y);
+        context.lineTo(width, y);
+      });
+      context.setLineDash([]);
+    }
+    // A ring makes a small cell findable; a large one is framed inside its own edges.
+    const inset = large ? 2.5 * ratio : 0;
+    twice(style.accent, large ? 3 : 2, () =>
+      context.rect(box.left + inset, box.top + inset, box.right - box.left - 2 * inset, box.bottom - box.top - 2 * inset));
+    if (!large) twice(style.accent, 2, () => context.arc(x, y, reach, 0, 2 * Math.PI));
   }
   if (!cursor) return;
-  const box = boxOf(cursor), x = Math.floor((box.left + box.right) / 2) + 0.5, y = Math.floor((box.top + box.bottom) / 2) + 0.5;
-  twice(style.ink, 1, () => {
-    for (const [a, b] of [[0, box.left], [box.right, width]]) {
-      context.moveTo(a, y);
-      context.lineTo(b, y);
+  const box = boxOf(cursor), middle = (low, high) => [Math.floor((low + high) / 2) + 0.5];
+  // Large cells carry text: there the row and the column are bordered, not crossed out.
+  const across = isLarge(box) ? [box.top, box.bottom] : middle(box.top, box.bottom);
+  const down = isLarge(box) ? [box.left, box.right] : middle(box.left, box.right);
+  twice(style.ink, isLarge(box) ? 1.5 : 1, () => {
+    for (const y of across) {
+      context.moveTo(0, y);
+      context.lineTo(box.left, y);
+      context.moveTo(box.right, y);
+      context.lineTo(width, y);
     }
-    for (const [a, b] of [[0, box.top], [box.bottom, height]]) {
-      context.moveTo(x, a);
-      context.lineTo(x, b);
+    for (const x of down) {
+      context.moveTo(x, 0);
+      context.lineTo(x, box.top);
+      context.moveTo(x, box.bottom);
+      context.lineTo(x, height);
     }
   });
-  twice(style.ink, 1.5, () => context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top));
+  twice(style.ink, isLarge(box) ? 2.5 : 1.5, () => context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top));
 }

@@ -1,0 +1,78 @@
+"""Copy link: the browser's own address to the clipboard, with a visible and spoken confirmation; the key L does the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+_HTML = """
+<div class="own-controls copy">
+  <span class="said" role="status" aria-live="polite"></span>
+  <button type="button" title="Copy the address of exactly this picture (key L)">
+    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M10 14a4 4 0 0 0 6 .4l3-3a4.2 4.2 0 0 0-6-6l-1.4 1.4"/>
+    <path d="M14 10a4 4 0 0 0-6-.4l-3 3a4.2 4.2 0 0 0 6 6l1.4-1.4"/></svg>
+    <span>Copy link</span>
+  </button>
+</div>
+"""
+
+_CSS = """
+.copy { display: flex; align-items: center; justify-content: flex-end; gap: 10px; }
+.copy button { display: inline-flex; align-items: center; gap: 6px; }
+.copy .said { font-size: 0.875rem; color: var(--quiet); }
+.copy input { position: fixed; top: -100px; }
+"""
+
+_JS = """
+const links = new WeakMap();
+
+async function copy(text, root) {
+  // The clipboard exists on https and on this machine; elsewhere a selected field is copied the old way.
+  if (navigator.clipboard && window.isSecureContext) {
+    try { await navigator.clipboard.writeText(text); return true; } catch (error) { /* not allowed: try the other way */ }
+  }
+  const field = document.createElement("input");
+  field.value = text;
+  root.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
+
+export default function (component) {
+  const root = component.parentElement.querySelector(".copy");
+  const button = root.querySelector("button"), said = root.querySelector(".said");
+  const go = async () => {
+    const done = await copy(window.location.href, root);
+    said.textContent = done ? "Copied" : "Copy it from the address bar";
+    root.dataset.copied = done ? window.location.href : "";
+    clearTimeout(links.get(root));
+    links.set(root, setTimeout(() => { said.textContent = ""; }, 2500));
+  };
+  const typed = (event) => {
+    const at = event.composedPath()[0];
+    const typing = at instanceof HTMLElement && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName));
+    const slider = at instanceof HTMLInputElement && at.type === "range";
+    if (event.key.toLowerCase() !== "l" || event.ctrlKey || event.metaKey || event.altKey || (typing && !slider)) return;
+    event.preventDefault();
+    go();
+  };
+  button.onclick = go;
+  document.addEventListener("keydown", typed);
+  return () => document.removeEventListener("keydown", typed);
+}
+"""
+
+_component = st.components.v2.component(
+    "fimcore_copy_link",
+    html=_HTML,
+    css=(Path(__file__).with_name("component_style.css").read_text(encoding="utf-8") + _CSS),
+    js=_JS,
+)
+
+
+def copy_link() -> None:
+    """The button in the page's header."""
+    _component(key="copy-link", width="content")

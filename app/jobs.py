@@ -1,0 +1,274 @@
+"""How pages get results: from the shared cache, computed at once, or in a worker process with progress and a cancel.
+
+Nothing is allocated before the cost is known to fit. A computation in the page's own thread touches the session between
+chunks, where Streamlit ends it as soon as the visitor has asked for something else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import job_card
+import problems
+import streamlit as st
+from result_cache import ResultCache
+from worker import takes_progress
+from worker_pool import AHEAD, Job, Pool, worker_count
+
+from fimcore.budget import Budget, BudgetError
+from fimcore.experiments import load
+from fimcore.experiments.cost import Cost, admit, default_limits, largest_width
+from fimcore.experiments.network_spec import NetworkSpec
+
+INLINE_SECONDS = 1.5
+BUSY_AFTER, PROGRESS_AFTER = 0.5, 0.3
+EXPECTED = (ValueError, OverflowError)  # refusals with a sentence for the visitor: BudgetError, InputError, ...
+_LAST = "_last_result_of"
+
+cache = ResultCache(max_entries=256, max_bytes=384 * 2**20)
+_slots = threading.BoundedSemaphore(worker_count())
+_turns: dict[Hashable, threading.Lock] = {}
+_turns_lock = threading.Lock()
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> Pool:
+    """The worker processes, one pool per server."""
+    return Pool(worker_count(), on_done=lambda job: cache.put(job.key, job.result))
+
+
+@dataclass
+class SessionJobs:
+    """What one visitor is waiting for; closed when the visit ends, which stops the work that nobody else watches."""
+
+    name: str = field(default_factory=lambda: uuid4().hex)
+    watched: dict[tuple[str, str], Job] = field(default_factory=dict)
+    stopped: dict[tuple[str, str], Job] = field(default_factory=dict)
+
+    def drop(self, place: tuple[str, str]) -> None:
+        job = self.watched.pop(place, None)
+        if job is not None:
+            pool().leave(job, self.name)
+
+    def close(self) -> None:
+        for place in list(self.watched):
+            self.drop(place)
+
+
+@st.cache_resource(scope="session", on_release=lambda jobs: jobs.close(), show_spinner=False)
+def session_jobs() -> SessionJobs:
+    """The jobs of this visit."""
+    return SessionJobs()
+
+
+def key_of(question: str, function: str, spec: NetworkSpec, ignore: tuple[str, ...] = (), *extra: Hashable) -> Hashable:
+    """Cache key: fields that do not matter to a function take their defaults in it."""
+    return (question, function, _plain_spec(spec, ignore), *extra)
+
+
+def _plain_spec(spec: NetworkSpec, ignore: tuple[str, ...]) -> NetworkSpec:
+    fields = type(spec).model_fields
+    return spec.model_copy(update={name: fields[name].default for name in ignore}) if ignore else spec
+
+
+def tick() -> None:
+    """Any access to the session state is where Streamlit stops a run that has been overtaken."""
+    "n" in st.session_state  # noqa: B015
+
+
+def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> Cost | None:
+    """What a setting costs, or None after showing why it is refused and what would fit."""
+    module = load(question)
+    try:
+        return admit(spec, module.cost, limits)
+    except BudgetError as error:
+        fits = largest_width(spec, module.cost, limits or default_limits())
+        remedy = (f"Use width {fits}", {"n": fits}) if fits else None
+        problems.show_problem(str(error), remedy, key=f"too-large-{question}")
+    except EXPECTED as error:
+        problems.show_problem(str(error), key=f"cost-{question}")
+    return None
+
+
+def compute(
+    question: str,
+    spec: NetworkSpec,
+    *,
+    function: str = "run",
+    draw: Callable[[Any], None] | None = None,
+    ignore: tuple[str, ...] = (),
+    limits: Budget | None = None,
+) -> Any | None:
+    """The result of a question's function at a Spec, drawn with `draw` where given; None where there is none yet.
+
+    Cached: at once. Below 1.5 s: computed here, in the page's thread. Longer: a card with progress and cancel, while `draw`
+    gets partial results as they arrive. Where nothing can be computed (refused, failed, still running), the last result that
+    this visitor saw here is drawn and returned again, so that a picture never goes blank; `is_current` tells.
+
+    ignore: fields of the Spec that the function does not depend on.
+    """
+    place, key = (question, function), key_of(question, function, spec, ignore)
+    mine = session_jobs()
+    if place in mine.watched and mine.watched[place].key != key:
+        mine.drop(place)
+    if place in mine.stopped and mine.stopped[place].key != key:
+        del mine.stopped[place]
+    result = cache.get(key)
+    if result is None:
+        asked = admitted(question, spec, limits)
+        if asked is None:
+            return _again(place, draw)
+        if asked.seconds >= INLINE_SECONDS:
+            return _in_background(place, key, _plain_spec(spec, ignore), draw)
+        with _told(question):
+            result = _inline(key, getattr(load(question), function), _plain_spec(spec, ignore))
+        if result is None:
+            return _again(place, draw)
+    mine.drop(place)
+    st.session_state[_place_key(place)] = key
+    if draw is not None:
+        draw(result)
+    return result
+
+
+def compute_part(
+    name: str, function: Callable[..., Any], spec: NetworkSpec, *extra: Hashable, ignore: tuple[str, ...] = ()
+) -> Any | None:
+    """A cheap function of a Spec and further hashable arguments, computed here once and then shared."""
+    key = key_of("part", name, spec, ignore, *extra)
+    found = cache.get(key)
+    if found is None:
+        with _told(name):
+            found = _inline(key, function, _plain_spec(spec, ignore), *extra)
+    place = ("part", name)
+    if found is None:
+        return _again(place, None)
+    st.session_state[_place_key(place)] = key
+    return found
+
+
+def is_current(question: str, spec: NetworkSpec, *, function: str = "run", ignore: tuple[str, ...] = ()) -> bool:
+    """Whether the complete result of exactly this setting is there."""
+    return cache.get(key_of(question, function, spec, ignore)) is not None
+
+
+def precompute(question: str, spec: NetworkSpec, function: str = "run", ignore: tuple[str, ...] = ()) -> None:
+    """Put a result into the cache without a visitor: at once where it is quick, else by a worker."""
+    key, module = key_of(question, function, spec, ignore), load(question)
+    plain = _plain_spec(spec, ignore)
+    if cache.get(key) is None and admit(spec, module.cost).seconds < INLINE_SECONDS:
+        cache.put(key, getattr(module, function)(plain))
+    elif cache.get(key) is None:
+        pool().watch(key, (question, function, plain.model_dump_json()), AHEAD)
+
+
+def _place_key(place: tuple[str, str]) -> str:
+    return f"{_LAST}_{place[0]}_{place[1]}"
+
+
+def _again(place: tuple[str, str], draw: Callable[[Any], None] | None) -> Any | None:
+    """What this visitor saw here last, if it is still there."""
+    result = cache.get(st.session_state.get(_place_key(place)))
+    if result is not None and draw is not None:
+        draw(result)
+    return result
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Refusals become a sentence; anything unexpected a short code, with the traceback in the log only."""
+    try:
+        yield
+    except EXPECTED as error:
+        problems.show_problem(str(error), key=f"problem-{where}")
+    except Exception as error:
+        problems.show_broken(error)
+
+
+def _inline(key: Hashable, function: Callable[..., Any], spec: NetworkSpec, *extra: Hashable) -> Any:
+    """Compute in this thread: one visitor per setting, and never more computations than cores but one."""
+    notice, progress = st.empty(), st.empty()
+    with _turns_lock:
+        turn = _turns.setdefault(key, threading.Lock())
+    with _waiting(turn, notice), _waiting(_slots, notice):
+        found = cache.get(key)
+        if found is not None:
+            return found
+        began, shown_at = time.monotonic(), 0.0
+
+        def report(fraction: float, message: str = "", *_: Any) -> None:
+            nonlocal shown_at
+            tick()
+            now = time.monotonic()
+            if now - began > PROGRESS_AFTER and now - shown_at > 0.1:
+                shown_at = now
+                progress.progress(min(max(float(fraction), 0.0), 1.0))
+
+        if takes_progress(function):
+            found = function(spec, *extra, progress=report)
+        else:
+            tick()
+            found = function(spec, *extra)
+        cache.put(key, found)
+        if shown_at:
+            progress.empty()
+    with _turns_lock:
+        _turns.pop(key, None)
+    return found
+
+
+@contextmanager
+def _waiting(lock: Any, notice: Any) -> Iterator[None]:
+    """Hold a lock; whoever waits for long is told, and may ask for something else meanwhile."""
+    began, told = time.monotonic(), False
+    while not lock.acquire(timeout=0.05):
+        tick()
+        if not told and time.monotonic() - began > BUSY_AFTER:
+            notice.caption("Others are computing. Yours starts in a moment; everything already computed still works.")
+            told = True
+    try:
+        if told:
+            notice.empty()
+        yield
+    finally:
+        lock.release()
+
+
+def _in_background(
+    place: tuple[str, str], key: Hashable, spec: NetworkSpec, draw: Callable[[Any], None] | None
+) -> Any | None:
+    """Follow a job: its card, then its partial result (or what was here before)."""
+    mine = session_jobs()
+    stopped = mine.stopped.get(place)
+    if stopped is not None:
+        job_card.stopped_card(stopped, lambda: mine.stopped.pop(place, None), key="-".join(place))
+        if stopped.partial is None:
+            return _again(place, draw)
+        if draw is not None:
+            draw(stopped.partial)
+        return stopped.partial
+    job = mine.watched.get(place)
+    if job is None:
+        job = pool().watch(key, (place[0], place[1], spec.model_dump_json()), mine.name)
+        mine.watched[place] = job
+    if job.finished.is_set():
+        mine.drop(place)
+        if job.state == "problem":
+            problems.show_problem(job.sentence, key=f"problem-{place[0]}")
+        elif job.state == "broken":
+            problems.show_broken_text(job.trouble)
+        return _again(place, draw)
+
+    def cancel() -> None:
+        mine.stopped[place] = job
+        mine.drop(place)
+
+    before = None if draw is None else lambda: _again(place, draw)
+    job_card.live_card(job, pool(), cancel, draw, before, key="-".join(place))
+    return job.partial if job.partial is not None else _again(place, None)

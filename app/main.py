@@ -1,0 +1,50 @@
+"""Entry script of the dashboard: page configuration, one-time warm-up, navigation, the sidebar, and then the page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).resolve().parent
+if str(_HERE) not in sys.path:
+    sys.path.insert(0, str(_HERE))
+
+import controls  # noqa: E402
+import page  # noqa: E402
+import permalinks  # noqa: E402
+import warm_up  # noqa: E402
+
+st.set_page_config(
+    page_title="fimcore: Fisher geometry of random deep networks",
+    # A local file: the browser would fetch an icon by name from a public host.
+    page_icon=str(_HERE / "favicon.png"),
+    layout="wide",
+    menu_items={"Get help": None, "Report a bug": None, "About": None},
+)
+warm_up.once()
+
+# File, title, address, question; a page without a question has no network.
+PAGES = (
+    ("explore.py", "Explore", "", "explore"),
+    ("width.py", "Width", "width", "width"),
+    ("train.py", "Train", "train", "train"),
+    ("about.py", "About", "about", None),
+)
+present = [entry for entry in PAGES if (_HERE / "views" / entry[0]).exists()]
+chosen = st.navigation(
+    [
+        st.Page(_HERE / "views" / file, title=title, url_path=address or None, default=not address)
+        for file, title, address, _ in present
+    ],
+    position="top",
+)
+question = {address: name for _, _, address, name in present}[chosen.url_path]
+
+permalinks.arrive(question)
+page.header()
+if question is not None:
+    controls.sidebar(question)
+permalinks.publish(question)
+page.run(chosen)

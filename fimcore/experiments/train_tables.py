@@ -1,0 +1,189 @@
+"""Tables of a race: curves, who reached the goal when, and step sizes against their stability limits.
+
+Goal: the first step whose loss is at most `goal` times the loss at step 0 of the same run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from fimcore.experiments.result import Verdict
+from fimcore.experiments.train_spec import NAMES, Spec
+from fimcore.training import Step
+
+CURVE_COLUMNS = (
+    "optimizer",
+    "seed",
+    "step",
+    "seconds",
+    "loss",
+    "accuracy",
+    "residual",
+    "gradient_norm",
+    "diverged",
+)
+
+
+class Rates(Protocol):
+    """What `fimcore.experiments.train.Rates` holds."""
+
+    @property
+    def lambda_max(self) -> float: ...  # noqa: D102
+    @property
+    def damping(self) -> float: ...  # noqa: D102
+    @property
+    def limits(self) -> dict[str, float]: ...  # noqa: D102
+
+
+@dataclass
+class Run:
+    """The numbers of one run, as they come in; networks are not kept."""
+
+    optimizer: str
+    seed: int
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    stopped: str = ""
+
+    def take(self, step: Step) -> None:
+        """Append one step."""
+        self.stopped = step.stopped
+        self.rows.append(
+            (
+                self.optimizer,
+                self.seed,
+                step.number,
+                step.seconds,
+                step.loss,
+                step.accuracy,
+                step.residual,
+                step.gradient_norm,
+                step.diverged,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables and verdicts of the runs so far."""
+
+    tables: Mapping[str, pd.DataFrame]
+    verdicts: tuple[Verdict, ...]
+
+
+def summarise(spec: Spec, runs: Sequence[Run], rates: Sequence[Rates], chosen: Mapping[str, float]) -> Tables:
+    """All tables of the runs so far; a run that is still going counts with the steps it has."""
+    curves = pd.DataFrame([row for run in runs for row in run.rows], columns=list(CURVE_COLUMNS))
+    races = _races(curves, spec.goal, {(run.optimizer, run.seed): run.stopped for run in runs})
+    stability = _stability(spec, rates, chosen)
+    summary = _summary(spec, races, chosen)
+    tables = {"curves": curves, "summary": summary, "races": races, "stability": stability}
+    return Tables(tables, _verdicts(races, stability))
+
+
+def _races(curves: pd.DataFrame, goal: float, stopped: Mapping[tuple[str, int], str]) -> pd.DataFrame:
+    """One row a run: start and final loss, when the goal was reached (nan: not), seconds a step, and how it ended."""
+    rows = []
+    for (optimizer, seed), run in curves.groupby(["optimizer", "seed"], sort=False):
+        loss, step = run["loss"].to_numpy(), run["step"].to_numpy()
+        seconds, diverged = run["seconds"].to_numpy(), run["diverged"].to_numpy()
+        reached = np.flatnonzero(loss <= goal * loss[0])
+        first = int(reached[0]) if len(reached) else None
+        rows.append(
+            {
+                "optimizer": optimizer,
+                "seed": seed,
+                "start_loss": loss[0],
+                "final_loss": loss[-1],
+                "final_accuracy": run["accuracy"].iloc[-1],
+                "steps_to_goal": math.nan if first is None else float(step[first]),
+                "seconds_to_goal": math.nan if first is None else float(seconds[first]),
+                "seconds_per_step": float(seconds[-1] / step[-1]) if step[-1] else math.nan,
+                "steps_made": int(step[-1]),
+                "diverged_at": float(step[-1]) if diverged[-1] else math.nan,
+                "rose": bool(np.nanmax(loss) > 1.001 * loss[0] or diverged[-1]),
+                "stopped": stopped.get((str(optimizer), int(seed)), ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _summary(spec: Spec, races: pd.DataFrame, chosen: Mapping[str, float]) -> pd.DataFrame:
+    """One row an optimizer; times to the goal are medians over seeds, infinite for a seed that did not reach it."""
+    rows = []
+    for optimizer in [name for name in spec.optimizers if name in set(races["optimizer"])]:
+        own = races[races["optimizer"] == optimizer]
+        finite = own[np.isfinite(own["final_loss"])]
+        rows.append(
+            {
+                "optimizer": optimizer,
+                "learning_rate": chosen[optimizer],
+                "seeds": len(own),
+                "final_loss_mean": finite["final_loss"].mean(),
+                "final_loss_sd": finite["final_loss"].std(ddof=1),
+                "final_accuracy": finite["final_accuracy"].mean(),
+                "goal": spec.goal,
+                "seeds_at_goal": int(own["steps_to_goal"].notna().sum()),
+                "steps_to_goal": _median(own["steps_to_goal"]),
+                "seconds_to_goal": _median(own["seconds_to_goal"]),
+                "seconds_per_step": own["seconds_per_step"].median(),
+                "seeds_diverged": int(own["diverged_at"].notna().sum()),
+                "first_divergence": own["diverged_at"].min(),
+            }
+        )
+    table = pd.DataFrame(rows)
+    plain = table.loc[table["optimizer"] == "sgd", "seconds_per_step"]
+    table["cost_of_a_step"] = table["seconds_per_step"] / (plain.iloc[0] if len(plain) else math.nan)
+    return table
+
+
+def _median(values: pd.Series) -> float:
+    """Median over seeds where a seed that never arrived counts as later than all others; nan if the median seed did not."""
+    middle = float(np.median(values.fillna(np.inf).to_numpy(dtype=np.float64)))
+    return middle if math.isfinite(middle) else math.nan
+
+
+def _stability(spec: Spec, rates: Sequence[Rates], chosen: Mapping[str, float]) -> pd.DataFrame:
+    """Step size against the largest stable one, per optimizer and seed; Adam has no such limit."""
+    return pd.DataFrame(
+        [
+            {
+                "optimizer": optimizer,
+                "seed": spec.seed + number,
+                "learning_rate": chosen[optimizer],
+                "automatic": not spec.rate(optimizer),
+                "limit": each.limits.get(optimizer, math.nan),
+                "lambda_max": each.lambda_max,
+                "two_over_lambda_max": 2 / each.lambda_max if each.lambda_max > 0 else math.inf,
+                "damping": each.damping,
+            }
+            for optimizer in spec.optimizers
+            for number, each in enumerate(rates)
+        ]
+    )
+
+
+def _verdicts(races: pd.DataFrame, stability: pd.DataFrame) -> tuple[Verdict, ...]:
+    """Does the limit 2 / lambda_max at the start tell which runs of gradient descent go down without ever rising?"""
+    merged = races[races["optimizer"] == "sgd"].merge(stability, on=["optimizer", "seed"])
+    if merged.empty:
+        return ()
+    predicted = merged["learning_rate"] > merged["limit"]
+    right, seeds = int((predicted == merged["rose"]).sum()), len(merged)
+    if seeds < 4:
+        word = "too few seeds to say"
+    else:
+        word = "agrees" if right == seeds else "disagrees"
+    low, high = merged["limit"].min(), merged["limit"].max()
+    limit = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
+    rose = int(merged["rose"].sum())
+    sentence = (
+        f"Stability of {NAMES['sgd']}: step size {merged['learning_rate'].iloc[0]:.3g}, limit 2/λ_max = {limit} at the start; "
+        f"the loss rose above its start in {rose} of {seeds} runs. The limit tells {right} of {seeds} right: {word}."
+    )
+    return (Verdict("stability of gradient descent", word, sentence),)

@@ -89,7 +89,7 @@ def fisher_statistics(
     Source: arXiv 1806.01316; Karakida, Akaho, Amari, "Pathological Spectra of the Fisher Information Metric and Its
     Variants in Deep Neural Networks", arXiv 1910.05992. The limits of validity are read off measurements.
     """
-    if isinstance(samples, bool) or samples != int(samples) or samples < 1:
+    if isinstance(samples, bool) or not math.isfinite(samples) or samples != int(samples) or samples < 1:
         raise ValueError(f"`samples` is {samples!r}; give the number of inputs, a whole number, 1 or more.")
     if not (math.isfinite(output_scale) and output_scale > 0.0):
         raise ValueError(f"`output_scale` is {output_scale!r}; give 1 / noise variance, a finite number above 0.")

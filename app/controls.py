@@ -49,7 +49,7 @@ def widget(setting: Setting, *, label: bool = True) -> None:
     """Draw the widget of one setting."""
     control, key = setting.control, setting.key
     if key not in st.session_state:
-        st.session_state[key] = setting.default
+        settings.apply({key: setting.default})
     common: dict[str, Any] = {
         "key": key,
         "help": setting.field.description,
@@ -65,6 +65,8 @@ def widget(setting: Setting, *, label: bool = True) -> None:
         )
     elif control.widget == "choice":
         st.segmented_control(control.label, options, format_func=setting.name_of, required=True, **common)
+    elif control.widget == "several":
+        st.pills(control.label, options, format_func=setting.name_of, selection_mode="multi", **common)
     elif control.widget == "select":
         st.selectbox(control.label, options, format_func=setting.name_of, **common)
     elif control.widget == "toggle":
@@ -80,11 +82,12 @@ def _steps(setting: Setting) -> list[Any]:
     """The listed values, and in its place a value off the list that a link or a preset asked for."""
     extra_key = f"_extra_{setting.key}"
     present = value_of(setting)
-    held = present if isinstance(present, tuple) else (present,)
     extra = st.session_state.get(extra_key, frozenset())
-    if any(value not in setting.control.options for value in held):
-        extra = st.session_state[extra_key] = extra | set(held) - set(setting.control.options)
-    return sorted({*setting.control.options, *extra})
+    if present not in setting.control.options and present not in extra:
+        extra = st.session_state[extra_key] = extra | {present}
+    options = list(setting.control.options)
+    falling = len(options) > 1 and options[0] > options[-1]
+    return sorted({*options, *extra}, reverse=falling)
 
 
 def view_controls(question: str, *keys: str, label: bool = True) -> None:

@@ -25,7 +25,7 @@ MAX_TEXT = 200
 SHOWN_TEXT = 40
 HIDE_KEY, VERSION_KEY = "hide", "v"
 _HARMLESS = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,19}")
-_NOTICES, _ARRIVED, _HIDDEN = "_link_notices", "_arrived", "_hidden_controls"
+_NOTICES, _PAGE, _HIDDEN, _NOWHERE = "_link_notices", "_page", "_hidden_controls", "nowhere yet"
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,13 @@ def _settle_upload(table: Mapping[str, Setting], draft: _Draft) -> None:
 
 def arrive(question: str | None) -> None:
     """Take over the address: once when a visitor arrives, and again when they go back or forward in the browser's history."""
-    context = get_script_run_ctx()
-    back = bool(getattr(context, "is_history_navigation", False))
-    if st.session_state.get(_ARRIVED) and not back:
+    back = bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
+    before = st.session_state.get(_PAGE, _NOWHERE)
+    st.session_state[_PAGE] = question
+    if before not in (_NOWHERE, question):
+        settings.move(before, question)
+    if before != _NOWHERE and not back:
         return
-    st.session_state[_ARRIVED] = True
     reading = read(question, {key: st.query_params.get_all(key) for key in st.query_params})
     if back:
         settings.apply({key: setting.default for key, setting in settings_of(question).items()})

@@ -68,12 +68,12 @@ class Setting:
 
     @property
     def noun(self) -> str:
-        """The label inside a sentence: lower case, without the symbol."""
-        words = [
-            word for word in self.control.label.split() if (word.isalpha() and len(word) > 1) or word.endswith("-")
-        ]
-        text = " ".join(words) or self.control.label
-        return text if text.isupper() else text[0].lower() + text[1:]
+        """The label inside a sentence: lower case, without the symbol at its end."""
+        words = self.control.label.split()
+        if len(words) > 1 and (len(words[-1]) == 1 or not words[-1].strip("(),").isascii() or "_" in words[-1]):
+            words = words[:-1]
+        text = " ".join(words)
+        return text if text[:2].isupper() else text[0].lower() + text[1:]
 
     def name_of(self, option: Any) -> str:
         """What a person reads for an option."""
@@ -97,7 +97,8 @@ class Setting:
         if self.control.widget in ("choice", "select") and not self.many:
             return self._option(text)
         try:
-            value = self._adapter.validate_python(tuple(text.split(",")) if self.many else text.strip())
+            parts = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+            value = self._adapter.validate_python(parts if self.many else text.strip())
         except ValueError as error:
             raise UnfitError(self._reason(text)) from error
         low, high = self.bounds
@@ -161,6 +162,8 @@ def _plain(value: Any) -> str:
 
 def plural(noun: str) -> str:
     """The noun at the start of a sentence about all its values."""
+    if "," in noun:
+        return "Values"
     text = noun[0].upper() + noun[1:]
     return text if text.endswith("s") else text[:-1] + "ies" if text.endswith("cy") else text + "s"
 
@@ -205,7 +208,8 @@ def all_keys() -> frozenset[str]:
 
 def value_of(setting: Setting) -> Any:
     """The present value: what the visitor chose, else the default."""
-    return st.session_state.get(setting.key, setting.default)
+    value = st.session_state.get(setting.key, setting.default)
+    return tuple(value) if setting.many else value
 
 
 def values(question: str | None) -> dict[str, Any]:
@@ -216,7 +220,15 @@ def values(question: str | None) -> dict[str, Any]:
 def apply(changes: Mapping[str, Any]) -> None:
     """Set values by address key; to be called from a callback, before widgets are drawn."""
     for key, value in changes.items():
-        st.session_state[key] = value
+        st.session_state[key] = list(value) if isinstance(value, tuple) else value
+
+
+def move(before: str | None, after: str | None) -> None:
+    """On the way from one page to another, what stood at its default takes the default of the new page."""
+    new = settings_of(after)
+    for key, setting in settings_of(before).items():
+        if key in new and key in st.session_state and value_of(setting) == setting.default:
+            apply({key: new[key].default})
 
 
 def reset(question: str | None, keep: frozenset[str] = frozenset()) -> None:

@@ -1,0 +1,106 @@
+"""The question width: measured ratios equal block norms, the sheet's plateau values, slopes, streaming, refusal."""
+
+import numpy as np
+import pytest
+
+import fimcore as fc
+from fimcore.experiments import SpecError, spec_from_mapping, width
+from fimcore.experiments.setting import inputs_of, network_of
+
+
+def test_ratios_equal_block_norms_of_each_network():
+    spec = width.Spec(widths=[4, 8], samples=40, seeds=3, hidden_layers=2)
+    points = width.run(spec).tables["points"]
+    setting = spec.at(8)
+    norms = fc.block_norms(network_of(setting, 1), inputs_of(setting, 1))
+    row = points[(points["width"] == 8) & (points["seed"] == 1) & (points["layer"] == 2)].iloc[0]
+    assert row["rms_ratio"] == pytest.approx(norms.rms_ratio[1], rel=1e-12)
+    assert sorted(points["layer"].unique()) == [1, 2]
+
+
+def test_plateau_of_a_wide_tanh_network():
+    """Few outputs: the ratio does not fall with width. Layers 1 to 3 of tanh (1.8, 0.1): 0.322, 0.424, 0.476."""
+    spec = width.Spec(widths=[64, 256], weight_variance=1.8, bias_variance=0.1, samples=400, seeds=4)
+    result = width.run(spec)
+    ratios = result.tables["ratios"]
+    wide = ratios[ratios["width"] == 256]
+    np.testing.assert_allclose(wide["measured"], [0.322, 0.424, 0.476], rtol=0.12)
+    np.testing.assert_allclose(wide["predicted"], [0.322, 0.424, 0.476], rtol=0.03)
+    slopes = result.tables["slopes"]
+    assert (slopes["slope"].abs() < 0.15).all()
+    assert (slopes["low"] <= slopes["slope"]).all()
+    assert len(result.verdicts) == 3
+
+
+def test_as_many_outputs_as_units_falls_with_slope_minus_one_half():
+    spec = width.Spec(widths=[32, 64, 128], outputs="n", weight_variance=1.8, bias_variance=0.0, samples=30, seeds=4)
+    tables = width.run(spec).tables
+    np.testing.assert_allclose(tables["ratios"]["measured"], tables["ratios"]["predicted"], rtol=0.08)
+    np.testing.assert_allclose(tables["slopes"]["slope"], [-0.48, -0.48, -0.48], atol=0.06)
+    np.testing.assert_allclose(tables["slopes"]["predicted"], -0.5, atol=0.04)
+
+
+def test_mass_shares_add_up_and_are_predicted():
+    mass = width.run(width.Spec(widths=[8, 32], samples=100, seeds=4)).tables["mass"]
+    sums = mass.groupby(["width", "layers"])[["measured", "predicted"]].sum()
+    np.testing.assert_allclose(sums.to_numpy(), 1, atol=1e-12)
+
+
+def test_partial_results_stream_and_cancel_keeps_them():
+    seen = []
+
+    def watch(fraction, message, partial=None):
+        assert 0 <= fraction <= 1
+        if partial is not None:
+            seen.append(partial)
+            if len(seen) == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        width.run(width.Spec(widths=[4, 8], samples=20, seeds=4), progress=watch)
+    assert [len(partial.tables["points"]) for partial in seen] == [3, 6, 9]
+    assert not seen[-1].complete
+
+
+def test_softmax_has_no_prediction_and_says_why():
+    result = width.run(width.Spec(widths=[4, 8], samples=20, seeds=2, likelihood="softmax", outputs=10))
+    assert result.tables["ratios"]["predicted"].isna().all()
+    assert all(verdict.word == "no prediction" for verdict in result.verdicts)
+    assert "softmax" in result.verdicts[0].sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"narrowest": 64, "widest": 16},
+        {"outputs": "m"},
+        {"outputs": 0},
+        {"widths": [0, 4]},
+        {"widths": ["a"]},
+        {"widest": 10**6},
+        {"likelihood": "softmax"},
+    ],
+    ids=str,
+)
+def test_bad_sweeps_are_refused(change):
+    with pytest.raises(SpecError) as error:
+        spec_from_mapping("width", change)
+    assert len(error.value.lines) == 1
+
+
+def test_sweep_widths():
+    assert width.Spec().swept == (16, 32, 64, 128, 256, 512)
+    assert width.Spec(narrowest=10, widest=50).swept == (10, 20, 40, 50)
+    assert width.Spec(widths=(64, 4)).swept == (4, 64)
+    assert width.Spec(outputs="n").at(32).outputs == 32
+
+
+def test_too_large_is_refused_before_it_starts():
+    with pytest.raises(fc.BudgetError, match="is the limit here"):
+        width.run(width.Spec(), limits=fc.Budget(10_000, 1.0))
+
+
+def test_one_seed_and_one_width_are_answered():
+    result = width.run(width.Spec(widths=[8], samples=20, seeds=1))
+    assert result.tables["slopes"]["slope"].isna().all()
+    assert {verdict.word for verdict in result.verdicts} <= {"too few seeds to say", "no prediction"}

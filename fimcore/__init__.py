@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fimcore import experiments, inputs, meanfield
     from fimcore.architecture import ACTIVATION_NAMES, Architecture
-    from fimcore.block_norms import BlockNorms
     from fimcore.budget import Budget, BudgetError
     from fimcore.fisher.factors import Factors, factors
     from fimcore.fisher.fisher import fisher
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from fimcore.fisher.spectrum import Spectrum, spectrum, top_eigenvalues
     from fimcore.likelihoods import Categorical, Gaussian, Likelihood
     from fimcore.networks import Network, sample_network
+    from fimcore.norms import BlockNorms
     from fimcore.parameters import ParameterLayout
     from fimcore.training import train
 
@@ -53,7 +53,7 @@ __all__ = [
 
 _HOMES = {
     "fimcore.architecture": ("ACTIVATION_NAMES", "Architecture"),
-    "fimcore.block_norms": ("BlockNorms",),
+    "fimcore.norms": ("BlockNorms",),
     "fimcore.budget": ("Budget", "BudgetError"),
     "fimcore.fisher.factors": ("Factors", "factors"),
     "fimcore.fisher.grams": ("block_norms", "unit_block_norm_map"),

@@ -87,6 +87,4 @@ class Architecture:
     @property
     def parameters(self) -> int:
         """P = sum_l n_l (n_{l-1} + 1), weights and biases."""
-        return sum(
-            width * (fan_in + 1) for fan_in, width in zip(self.widths[:-1], self.widths[1:], strict=True)
-        )
+        return sum(width * (fan_in + 1) for fan_in, width in zip(self.widths[:-1], self.widths[1:], strict=True))

@@ -120,10 +120,10 @@ def load(
         name = table.columns[target] if isinstance(target, int) and 0 <= target < table.shape[1] else target
         if name not in table.columns:
             raise InputError(f"`target` is {target!r}; the columns of {path.name} are {', '.join(table.columns)}.")
-        y = torch.as_tensor(table.pop(str(name)).to_numpy(np.float64), device=device)
+        y = torch.tensor(table.pop(str(name)).to_numpy(np.float64), device=device)
     if table.shape[1] == 0:
         raise InputError(f"{path.name} has no column left besides the target. {limits}")
-    x = torch.as_tensor(table.to_numpy(np.float64)).to(dtype=dtype, device=device)
+    x = torch.tensor(table.to_numpy(np.float64)).to(dtype=dtype, device=device)
     return Data(x, y, path.name, tuple(table.columns))
 
 

@@ -176,9 +176,7 @@ class Network:
             ValueError: torch has no module for the activation (erf, sin).
         """
         if self.activation not in _TORCH_MODULES:
-            raise ValueError(
-                f"`activation` is {self.activation!r}, for which torch has no module. {_SUPPORTED}"
-            )
+            raise ValueError(f"`activation` is {self.activation!r}, for which torch has no module. {_SUPPORTED}")
         kind = _TORCH_MODULES[self.activation]
         modules: list[nn.Module] = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -237,4 +235,3 @@ def _orthogonal(gaussian: Tensor) -> Tensor:
     q, r = torch.linalg.qr(tall)
     q = q * torch.sign(torch.diagonal(r))
     return q if gaussian.shape[0] >= gaussian.shape[1] else q.T
-

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fimcore.block_norms import BlockNorms
+from fimcore.norms import BlockNorms
 
 WIDTHS = (3, 4, 2, 2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fimcore.block_norms import BlockNorms
+from fimcore.norms import BlockNorms
 
 
 def kept_square(norms: BlockNorms, blocks: str, diagonal_square: float = np.nan) -> float:

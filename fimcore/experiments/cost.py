@@ -67,7 +67,7 @@ def pass_flops(layout: ParameterLayout, samples: int, rows: int) -> float:
 
 
 def gram_flops(layout: ParameterLayout, samples: int, rows: int) -> float:
-    """Block norms by the cheaper of the two routes of `fimcore.block_norms`."""
+    """Block norms by the cheaper of the two routes of `block_norms`."""
     units = layout.units
     pairs = sum(n * m for place, n in enumerate(units) for m in units[place:])
     by_rows = samples**2 * rows**2 * (sum(units) + 4.0 * layout.layers)

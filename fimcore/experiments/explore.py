@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from fimcore.budget import Budget
@@ -38,6 +39,7 @@ from fimcore.fisher import (
     diagonal,
     diagonal_square,
     entry,
+    gradient,
     spectrum_from_factors,
     top_eigenvalues_from_factors,
 )
@@ -45,6 +47,7 @@ from fimcore.fisher import (
 Progress = Callable[..., object]
 
 STRUCTURE = {"unit": "unit_blocks", "layer": "layer_blocks", "diagonal": "diagonal"}
+SWEEP_CELLS = 256
 POOLING_FLOPS, LANCZOS_STEPS = 40.0, 60.0  # measured: operations an entry pooled, products until the top eigenvalue
 MEASURES = ("largest_eigenvalue", "mean_eigenvalue", "dropped_share", "entry_ratio")
 
@@ -64,8 +67,8 @@ def cost(spec: NetworkSpec) -> Cost:
     return Cost(layout.parameters, int(8 * held), flops / machine_speed())
 
 
-def matrix(spec: Spec, progress: Progress | None = None) -> MatrixPicture:
-    """The full matrix and its block-diagonal part in at most 512 x 512 cells, at the Spec's zoom, level and pooling."""
+def matrix(spec: Spec, progress: Progress | None = None, cells: int = MAX_CELLS) -> MatrixPicture:
+    """The full matrix and its block-diagonal part in at most `cells` x `cells`, at the Spec's zoom, level and pooling."""
     made = factors_of(spec)
     layout = made.layout
     zoom = Zoom.parse(spec.zoom, layout)
@@ -74,8 +77,8 @@ def matrix(spec: Spec, progress: Progress | None = None) -> MatrixPicture:
     reduction = {"layers": "sum_square", "units": "mean_square"}.get(level, spec.pooling)
     return picture(
         made,
-        _edges(made, rows, level),
-        _edges(made, columns, level),
+        _edges(made, rows, level, cells),
+        _edges(made, columns, level, cells),
         STRUCTURE[spec.blocks],
         level=level,
         reduction=reduction,
@@ -89,13 +92,32 @@ def _level(level: str, depth: int) -> str:
     return ("layers", "units", "parameters")[max(("layers", "units", "parameters").index(level), depth)]
 
 
-def _edges(made: Factors, part: slice, level: str) -> NDArray[np.int64]:
+def _edges(made: Factors, part: slice, level: str, cells: int) -> NDArray[np.int64]:
     if level == "parameters":
-        return parameter_edges(part)
+        return parameter_edges(part, cells)
     offsets = made.layout.unit_offsets() if level == "units" else np.array(made.layout.layer_offsets)
     inside = offsets[(offsets >= part.start) & (offsets <= part.stop)]
-    size = -(-(len(inside) - 1) // MAX_CELLS)
+    size = -(-(len(inside) - 1) // cells)
     return np.append(inside[:-1][::size], inside[-1]).astype(np.int64)
+
+
+def sweep(spec: Spec, widths: tuple[int, ...], progress: Progress | None = None) -> dict[int, MatrixPicture]:
+    """The whole matrix at several widths, in at most 256 x 256 cells each, for scrubbing."""
+    found = {}
+    for place, width in enumerate(widths):
+        found[width] = matrix(
+            spec.model_copy(update={"width": width, "zoom": ""}), _within(progress, place, len(widths)), SWEEP_CELLS
+        )
+    return found
+
+
+def strongest_entry(spec: Spec, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[int, int]:
+    """The parameters (0..P-1) of the entry of largest magnitude in a cell that spans half-open ranges of parameters."""
+    made = factors_of(spec)
+    sides = [torch.stack([gradient(made, index) for index in range(*part)]) for part in (rows, columns)]
+    entries = (sides[0] @ sides[1].T).abs()
+    row, column = divmod(int(entries.argmax()), entries.shape[1])
+    return rows[0] + row, columns[0] + column
 
 
 def pinned_entry(spec: Spec, row: int, column: int) -> dict[str, float | str]:

@@ -12,9 +12,9 @@ import numpy as np
 
 from fimcore import meanfield
 from fimcore.architecture import Architecture
-from fimcore.block_norms import BlockNorms
 from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.experiments.setting import InputMoments, architecture_of, input_moments, sample_count
+from fimcore.norms import BlockNorms
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,7 @@ def _table(inputs_name: str, data_file: str, target: int) -> inputs.Data:
         return inputs.digits()
     if not data_file:
         raise inputs.InputError("`data_file` is empty; the input 'csv' needs a file of numbers.")
-    data = inputs.load(
-        data_file, target - 1 if target else None, max_bytes=CSV_MAX_BYTES, max_columns=CSV_MAX_COLUMNS
-    )
+    data = inputs.load(data_file, target - 1 if target else None, max_bytes=CSV_MAX_BYTES, max_columns=CSV_MAX_COLUMNS)
     return inputs.Data(inputs.standardise(data.x), data.y, data.name, data.columns)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fimcore.block_norms import BlockNorms
 from fimcore.budget import Budget
 from fimcore.experiments import predicted
 from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops
@@ -24,6 +23,7 @@ from fimcore.experiments.result import Result, Verdict
 from fimcore.experiments.setting import factors_of, input_dimension, sample_count
 from fimcore.experiments.width_spec import Spec
 from fimcore.fisher import block_norms_from_factors
+from fimcore.norms import BlockNorms
 
 __all__ = ["Spec", "cost", "run"]
 

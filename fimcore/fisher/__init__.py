@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from fimcore.fisher.blocks import block, diagonal, entry, unit_blocks
+from fimcore.fisher.blocks import block, diagonal, entry, gradient, unit_blocks
 from fimcore.fisher.factors import ESTIMATORS, Factors, factors
 from fimcore.fisher.fisher import STRUCTURES, fisher, from_factors, structure_bytes
 from fimcore.fisher.grams import (
@@ -50,6 +50,7 @@ __all__ = [
     "factors",
     "fisher",
     "from_factors",
+    "gradient",
     "spectrum",
     "spectrum_from_factors",
     "structure_bytes",

@@ -83,11 +83,13 @@ def diagonal(factors: Factors) -> Tensor:
     return torch.cat(parts) / factors.samples
 
 
+def gradient(factors: Factors, index: int) -> Tensor:
+    """Derivatives of every row with respect to one parameter (0..P-1), a column of J: (N R,)."""
+    layer, unit, weight = factors.layout.locate(index)
+    place = factors.layout.unit_sizes[layer - 1] if weight is None else weight
+    return (factors.signals[layer - 1][:, :, unit - 1] * factors.inputs[layer - 1][:, place - 1, None]).reshape(-1)
+
+
 def entry(factors: Factors, row: int, column: int) -> float:
-    """One entry of the Fisher matrix in O(N C), without any block: parameters `row` and `column`, each 0..P-1."""
-    gradients = []
-    for index in (row, column):
-        layer, unit, weight = factors.layout.locate(index)
-        place = factors.layout.unit_sizes[layer - 1] if weight is None else weight
-        gradients.append(factors.signals[layer - 1][:, :, unit - 1] * factors.inputs[layer - 1][:, place - 1, None])
-    return float((gradients[0] * gradients[1]).sum() / factors.samples)
+    """One entry of the Fisher matrix in O(N R), without any block: parameters `row` and `column`, each 0..P-1."""
+    return float(gradient(factors, row) @ gradient(factors, column) / factors.samples)

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fimcore.block_norms import BlockNorms
 from fimcore.fisher.blocks import Progress, diagonal, product
 from fimcore.fisher.factors import Factors, factors
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
+from fimcore.norms import BlockNorms
 
 CHUNK_BYTES = 32 * 2**20
 CHUNK_FLOPS = 4e9  # about 50 ms on one core, so that a cancel is heard soon

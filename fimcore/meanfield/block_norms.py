@@ -8,33 +8,18 @@ F = E_x sum_c grad f_c grad f_c^T, so T and U are means over input pairs.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fimcore.architecture import Architecture
-from fimcore.block_norms import BlockNorms
-from fimcore.gaussian_integrals import fourth_moments, pair_moments
+from fimcore.meanfield.overlap_fluctuations import HiddenMoments, hidden_moments, overlap_covariances
 from fimcore.meanfield.propagation import Propagation, check_inputs, propagate
+from fimcore.norms import BlockNorms
 
 __all__ = ["block_norms"]
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class _HiddenMoments:
-    """Per hidden layer k, (L - 1,): D = E phi' phi', E = E phi'^2 phi'^2, B = E phi^2 phi^2 and the logarithmic slopes.
-
-    ``mean_slope`` = s_w d ln D / d q12 and ``square_slope`` = s_w d ln E / d q12.
-    """
-
-    slope: FloatArray
-    square: FloatArray
-    activity_square: FloatArray
-    mean_slope: FloatArray
-    square_slope: FloatArray
 
 
 def block_norms(
@@ -61,7 +46,7 @@ def block_norms(
         output_scale: factor on F, which is 1 / noise variance; T and U scale with its square.
 
     Returns:
-        `fimcore.block_norms.BlockNorms` (population values, no seed scatter); nan where signals overflow.
+        `fimcore.norms.BlockNorms` (population values, no seed scatter); nan where signals overflow.
 
     Raises:
         ValueError: naming the field, the value received and what works.
@@ -86,31 +71,19 @@ def block_norms(
         layers = len(arch.widths) - 1
         return BlockNorms(np.full((layers, layers), np.nan), np.full(layers, np.nan), arch.widths)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        hidden = _hidden_moments(arch, wave)
+        hidden = hidden_moments(arch, wave)
         scale = np.concatenate([arch.weight_variance * hidden.slope, [1.0]])
         squares, units = _backward(arch, wave, hidden, widths)
-        covariances = _overlap_covariances(wave, hidden, widths, scale, float(input_overlap_variance))
+        # For Gaussian inputs with a common mean, size and overlap vary alike and covary as their means do.
+        shared = 2.0 * input_overlap / (input_q + input_overlap) if input_overlap > 0.0 else 0.0
+        start = float(input_overlap_variance) * np.array([[1.0, shared], [shared, 1.0]])
+        covariances = overlap_covariances(hidden, start)
         pairs, unit_diagonal = _assemble(wave, hidden, widths, scale, squares, units, covariances)
     return BlockNorms(pairs * output_scale**2, unit_diagonal * output_scale**2, arch.widths)
 
 
-def _hidden_moments(arch: Architecture, wave: Propagation) -> _HiddenMoments:
-    pairs = [(float(q), float(q12)) for q, q12 in zip(wave.q[:-1], wave.q12[:-1], strict=True)]
-    seconds = [pair_moments(arch.activation, q, q, q12) for q, q12 in pairs]
-    fourths = [fourth_moments(arch.activation, q, q, q12) for q, q12 in pairs]
-    slope = np.array([moment.dphi_dphi for moment in seconds])
-    square = np.array([moment.dphi2_dphi2 for moment in fourths])
-    return _HiddenMoments(
-        slope=slope,
-        square=square,
-        activity_square=np.array([moment.phi2_phi2 for moment in fourths]),
-        mean_slope=arch.weight_variance * np.array([moment.d2phi_d2phi for moment in seconds]) / slope,
-        square_slope=arch.weight_variance * np.array([moment.dphi2_dphi2_slope for moment in fourths]) / square,
-    )
-
-
 def _backward(
-    arch: Architecture, wave: Propagation, hidden: _HiddenMoments, widths: FloatArray
+    arch: Architecture, wave: Propagation, hidden: HiddenMoments, widths: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """T~_l = E sum_cc' (delta_c . delta'_c')^2 and U~_l = E sum_i S_i S'_i per layer, S_i = sum_c delta_ci^2."""
     layers, outputs = widths.size - 1, widths[-1]
@@ -124,26 +97,9 @@ def _backward(
     return squares, units
 
 
-def _overlap_covariances(
-    wave: Propagation, hidden: _HiddenMoments, widths: FloatArray, scale: FloatArray, input_variance: float
-) -> FloatArray:
-    """Covariances (L, L) of the overlaps a . a' / n of the layers 0, ..., L - 1 over networks and input pairs."""
-    layers = widths.size - 1
-    covariances = np.zeros((layers, layers))
-    covariances[0, 0] = input_variance
-    for layer in range(1, layers):
-        own = (hidden.activity_square[layer - 1] - wave.activity_overlap[layer] ** 2) / widths[layer]
-        covariances[layer, layer] = scale[layer - 1] ** 2 * covariances[layer - 1, layer - 1] + own
-    for first in range(layers):
-        for second in range(first + 1, layers):
-            covariances[first, second] = covariances[first, second - 1] * scale[second - 1]
-            covariances[second, first] = covariances[first, second]
-    return covariances
-
-
 def _assemble(
     wave: Propagation,
-    hidden: _HiddenMoments,
+    hidden: HiddenMoments,
     widths: FloatArray,
     scale: FloatArray,
     squares: FloatArray,
@@ -154,27 +110,37 @@ def _assemble(
     layers, outputs = widths.size - 1, widths[-1]
     fan_in = widths[:-1]
     mean = fan_in * wave.activity_overlap + 1.0
+    overlaps = covariances[:, :, 1, 1]
+    log_mean = _follow(hidden.mean_by_overlap, hidden.mean_by_size, hidden.correlation, covariances)
+    log_square = _follow(hidden.square_by_overlap, hidden.square_by_size, hidden.correlation, covariances)
+    log_stretch = _follow(0.0 * hidden.mean_by_size, hidden.stretch_by_size, hidden.correlation, covariances)
     # Share of T~_l that is the square of a mean, which is the part that follows the overlaps of the layers above.
     followed = 2.0 * outputs * wave.gradient_overlap**2 / squares
     pairs, unit_diagonal = np.zeros((layers, layers)), np.zeros(layers)
     for low in range(layers):
         for high in range(low, layers):
-            weights = np.concatenate([hidden.mean_slope[low:high], followed[high] * hidden.mean_slope[high:]])
-            bent = _sum(weights, covariances[low : layers - 1, high]) * mean[low] * fan_in[high]
-            bent += _sum(weights, covariances[low : layers - 1, low]) * mean[high] * fan_in[low]
-            together = mean[low] * mean[high] + fan_in[low] * fan_in[high] * covariances[low, high]
+            moved = np.sum(log_mean[low:high], axis=0) + followed[high] * np.sum(log_mean[high:], axis=0)
+            bent = mean[low] * fan_in[high] * moved[high] + mean[high] * fan_in[low] * moved[low]
+            together = mean[low] * mean[high] + fan_in[low] * fan_in[high] * overlaps[low, high]
             pairs[low, high] = pairs[high, low] = squares[high] * np.prod(scale[low:high]) * (together + bent)
+        bent = 0.0
         if low < layers - 1:
             whole = outputs * wave.gradient[low + 1]
-            above = 4.0 * outputs * wave.gradient_overlap[low + 1] ** 2 / (whole**2 + 2.0 * squares[low + 1])
-            weights = np.concatenate([hidden.square_slope[low : low + 1], above * hidden.mean_slope[low + 1 :]])
-            bent = 2.0 * mean[low] * fan_in[low] * _sum(weights, covariances[low : layers - 1, low])
-        else:
-            bent = 0.0
-        unit_diagonal[low] = units[low] * (mean[low] ** 2 + fan_in[low] ** 2 * covariances[low, low] + bent)
+            both = whole**2 + 2.0 * squares[low + 1]
+            above = 4.0 * outputs * wave.gradient_overlap[low + 1] ** 2 / both
+            moved = log_square[low] + above * np.sum(log_mean[low + 1 :], axis=0)
+            moved += 2.0 * whole**2 / both * np.sum(log_stretch[low + 1 :], axis=0)
+            bent = 2.0 * mean[low] * fan_in[low] * float(moved[low])
+        unit_diagonal[low] = units[low] * (mean[low] ** 2 + fan_in[low] ** 2 * overlaps[low, low] + bent)
     return pairs, unit_diagonal
 
 
-def _sum(weights: FloatArray, covariances: FloatArray) -> float:
-    """Sum of products in which no overlap variance beats an infinite slope (equal inputs at a kink)."""
-    return float(np.sum(np.where(covariances == 0.0, 0.0, weights * covariances)))
+def _follow(
+    by_overlap: FloatArray, by_size: FloatArray, correlation: FloatArray, covariances: FloatArray
+) -> FloatArray:
+    """Covariance (L - 1, L) of a logarithm at hidden layer k + 1, fed by layer k, with the overlap O of each layer."""
+    size, overlap = covariances[:-1, :, 0, 1], covariances[:-1, :, 1, 1]
+    angle = overlap - correlation[:, None] * size
+    # Kinks answer to the angle with an infinite slope where inputs coincide, but there the angle does not move.
+    angle = np.where(1.0 - correlation[:, None] > 1e-14, by_overlap[:, None] * angle, 0.0)
+    return angle + by_size[:, None] * size

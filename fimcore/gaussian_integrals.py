@@ -65,9 +65,10 @@ class PairMoments:
 
 @dataclass(frozen=True)
 class FourthMoments:
-    """E phi(u)^2 phi(v)^2, E phi'(u)^2 phi'(v)^2 and the derivative of the latter with respect to the covariance."""
+    """E phi(u)^2 phi(v)^2, E phi(u)^3 phi(v), E phi'(u)^2 phi'(v)^2 and the derivative of the last in the covariance."""
 
     phi2_phi2: float
+    phi3_phi: float
     dphi2_dphi2: float
     dphi2_dphi2_slope: float
 
@@ -148,16 +149,19 @@ def fourth_moments(activation: str, q1: float, q2: float, c: float) -> FourthMom
     """
     c = _check_pair(activation, q1, q2, c)
     closed = fourth_order(activation, q1, q2, c)
+    u, v, w = pair_rule(q1, q2, c, kinked=activation in (*KINKED, "elu"))
+    value_u, value_v = phi(activation, u), phi(activation, v)
+    cubes = float(value_u**3 @ np.sum(w * value_v, axis=1)) if c or activation not in ODD else 0.0
     if closed is not None and closed[0] is not None:
-        return FourthMoments(closed[0], closed[1], closed[2])
-    u, v, w = pair_rule(q1, q2, c, kinked=activation == "elu")
-    squares = float(phi(activation, u) ** 2 @ np.sum(w * phi(activation, v) ** 2, axis=1))
+        return FourthMoments(closed[0], cubes, closed[1], closed[2])
+    squares = float(value_u**2 @ np.sum(w * value_v**2, axis=1))
     if closed is not None:
-        return FourthMoments(squares, closed[1], closed[2])
+        return FourthMoments(squares, cubes, closed[1], closed[2])
     first_u, first_v = dphi(activation, u), dphi(activation, v)
     product_u, product_v = first_u * d2phi(activation, u), first_v * d2phi(activation, v)
     return FourthMoments(
         phi2_phi2=squares,
+        phi3_phi=cubes,
         dphi2_dphi2=float(first_u**2 @ np.sum(w * first_v**2, axis=1)),
         dphi2_dphi2_slope=4.0 * float(product_u @ np.sum(w * product_v, axis=1)),
     )

@@ -91,6 +91,18 @@ def test_block_norms_match_random_networks(measure, activation, weight, bias, wi
     np.testing.assert_allclose(measured, predicted.rms_ratio[hidden], rtol=0.09)
 
 
+def test_kinks_stay_harmless_where_depth_makes_inputs_alike(measure):
+    """With a bias, depth aligns relu inputs to rounding; the slope of E phi' phi' is then infinite, its effect is not."""
+    arch = Architecture((200,) * 20 + (1,), "relu", 1.0, 1.0)
+    assert mf.propagate(arch).c[-1] > 1.0 - 1e-8
+    predicted = mf.block_norms(arch)
+    runs = [measure(arch, 40, seed).unbiased_norms() for seed in range(40)]
+    pairs, units = np.mean([run[0] for run in runs], axis=0), np.mean([run[1] for run in runs], axis=0)
+    # Depth over width is 0.1 here, so tens of per cent are expected; following the overlap alone errs a hundredfold.
+    np.testing.assert_allclose(np.diagonal(pairs), np.diagonal(predicted.layer_pairs), rtol=0.6)
+    np.testing.assert_allclose(units, predicted.unit_diagonal, rtol=0.6)
+
+
 def test_output_scale_multiplies_the_matrix():
     arch = Architecture((20, 30, 4), "relu", 2.0, 0.1)
     plain, scaled = mf.block_norms(arch), mf.block_norms(arch, output_scale=10.0)

@@ -28,7 +28,7 @@ from fimcore.experiments.setting import (
     network_of,
     sample_count,
 )
-from fimcore.experiments.train_spec import NAMES, OPTIMIZERS, Spec
+from fimcore.experiments.train_spec import OPTIMIZERS, WORDS, Spec
 from fimcore.experiments.train_tables import Run, summarise
 from fimcore.fisher import diagonal, factors
 from fimcore.likelihoods import Gaussian
@@ -36,7 +36,7 @@ from fimcore.networks import sample_network
 from fimcore.training import largest_stable_rate, train
 from fimcore.training.stability import PRECONDITIONERS
 
-__all__ = ["NAMES", "OPTIMIZERS", "Spec", "cost", "run"]
+__all__ = ["OPTIMIZERS", "Spec", "cost", "run"]
 
 Progress = Callable[..., object]
 
@@ -149,7 +149,7 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     start = time.perf_counter()
     asked = admit(spec, cost, limits)
     used = spec.effective()
-    waiting = (lambda *_: progress(0.0, "Measuring the largest stable step sizes")) if progress else None
+    waiting = (lambda *_: progress(0.0, "the largest stable step sizes")) if progress else None
     rates = [measure_rates(used, number, waiting) for number in range(used.seeds)]
     chosen: dict[str, float] = {optimizer: chosen_rate(used, optimizer, rates) for optimizer in used.optimizers}
     weights: dict[str, float] = {optimizer: step_seconds(used, optimizer) for optimizer in used.optimizers}
@@ -164,20 +164,18 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
 
     for number in range(used.seeds):
         network, x = network_of(used, number), inputs_of(used, number)
-        labels = task_labels(used, number, x)
+        labels, likelihood = task_labels(used, number, x), likelihood_of(used)
         for optimizer in used.optimizers:
+            message = f"network {number + 1} of {used.seeds} with {WORDS[optimizer]}"
+            if number == 0:
+                # The first update of a process pays for imports and workspaces: make one that is not counted.
+                for _ in train(network, (x, labels), optimizer, chosen[optimizer], rates[0].damping, 1, 0, likelihood):
+                    if progress:
+                        progress(min(1.0, done / whole), message)
             current = Run(optimizer, used.seed + number)
             runs.append(current)
-            message = f"{NAMES[optimizer]}, network {number + 1} of {used.seeds}"
-            for step in train(
-                network,
-                (x, labels),
-                optimizer,
-                chosen[optimizer],
-                rates[number].damping,
-                used.steps,
-                likelihood=likelihood_of(used),
-            ):
+            settings = (optimizer, chosen[optimizer], rates[number].damping, used.steps)
+            for step in train(network, (x, labels), *settings, likelihood=likelihood):
                 current.take(step)
                 if progress:
                     fraction = min(1.0, (done + weights[optimizer] * step.number / used.steps) / whole)

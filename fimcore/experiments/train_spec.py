@@ -17,6 +17,12 @@ NAMES = {
     "ngd_exact": "Natural gradient, exact",
     "ngd_unit": "Natural gradient, unit-wise",
 }
+WORDS = {
+    "sgd": "gradient descent",
+    "adam": "Adam",
+    "ngd_exact": "exact natural gradient",
+    "ngd_unit": "unit-wise natural gradient",
+}
 RATE_STEPS = (0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 2.0, 5.0)
 DAMPING_STEPS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 GOAL_STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 1e-4)
@@ -78,7 +84,7 @@ class Spec(NetworkSpec):
     ]
     optimizers: Annotated[
         tuple[Optimizer, ...],
-        Field(OPTIMIZERS, min_length=1, max_length=4, description="Which optimizers race, each from the same start."),
+        Field(OPTIMIZERS, description="Which optimizers race, each from the same start."),
         Control("Optimizers", "opt", "several", options=OPTIMIZERS, names=tuple(NAMES.values()), group="Race"),
     ]
     steps: Annotated[
@@ -118,6 +124,8 @@ class Spec(NetworkSpec):
     @classmethod
     def _each_once(cls, value: tuple[Optimizer, ...]) -> tuple[Optimizer, ...]:
         """In the order of the house, each once."""
+        if not value:
+            raise ValueError(f"choose at least one of {', '.join(OPTIMIZERS)}")
         return tuple(optimizer for optimizer in OPTIMIZERS if optimizer in value)
 
     def rate(self, optimizer: str) -> float:

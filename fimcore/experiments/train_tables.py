@@ -118,14 +118,16 @@ def _summary(spec: Spec, races: pd.DataFrame, chosen: Mapping[str, float]) -> pd
     rows = []
     for optimizer in [name for name in spec.optimizers if name in set(races["optimizer"])]:
         own = races[races["optimizer"] == optimizer]
-        finite = own[np.isfinite(own["final_loss"])]
+        finite = own[own["diverged_at"].isna()]
+        with np.errstate(over="ignore"):
+            spread = finite["final_loss"].std(ddof=1)
         rows.append(
             {
                 "optimizer": optimizer,
                 "learning_rate": chosen[optimizer],
                 "seeds": len(own),
                 "final_loss_mean": finite["final_loss"].mean(),
-                "final_loss_sd": finite["final_loss"].std(ddof=1),
+                "final_loss_sd": spread,
                 "final_accuracy": finite["final_accuracy"].mean(),
                 "goal": spec.goal,
                 "seeds_at_goal": int(own["steps_to_goal"].notna().sum()),

@@ -20,7 +20,7 @@ from fimcore.places import app_script
 
 DEFAULT_PORT = 8501
 PORTS_TRIED = 50
-_HEALTH_WAIT = 60.0
+_WAIT = 60.0
 
 
 class LaunchError(RuntimeError):
@@ -47,9 +47,7 @@ def launch(host: str = "127.0.0.1", port: int | None = None, *, open_browser: bo
         raise LaunchError(str(fault)) from fault
     port = _free_port(host) if port is None else _checked_port(host, port)
     print("fimcore: warming up …", flush=True)
-    warm_up()
-    url = _url(host, port)
-    threading.Thread(target=_announce, args=(url, host, port, open_browser and _has_screen()), daemon=True).start()
+    threading.Thread(target=_announce, args=(host, port, open_browser and _has_screen()), daemon=True).start()
     server = import_module("streamlit.web.cli")
     flags = {
         "server.address": host,
@@ -57,40 +55,50 @@ def launch(host: str = "127.0.0.1", port: int | None = None, *, open_browser: bo
         # a server that is not headless asks for an email address on its first start
         "server.headless": "true",
         "global.developmentMode": "false",
+        # its words repeat ours
         "logger.hideWelcomeMessage": "true",
+        "logger.level": "warning",
     }
     words = ["run", str(script), *(word for name, value in flags.items() for word in (f"--{name}", value))]
     try:
         server.main(args=words, prog_name="streamlit", standalone_mode=False)
     except KeyboardInterrupt:
         print()
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 0
     return 0
 
 
-def warm_up() -> None:
-    """Import what the pages compute with and run the first page's default once, so that the first visit is fast."""
-    from fimcore.experiments import QUESTIONS, load
+def warm_up(url: str) -> None:
+    """Visit the first page once, as a browser would: what it imports, computes and caches is there for the first person.
 
-    for question in QUESTIONS:
-        load(question)
-    explore = load("explore")
-    # a fault here is the page's to explain, not a reason to refuse to start
-    with contextlib.suppress(Exception):
-        explore.run(explore.Spec())
+    Args:
+        url: address of the running server, such as http://127.0.0.1:8501.
+    """
+    client = import_module("websockets.sync.client")
+    messages = import_module("streamlit.proto.BackMsg_pb2"), import_module("streamlit.proto.ForwardMsg_pb2")
+    address = url.replace("http:", "ws:", 1) + "/_stcore/stream"
+    deadline = time.monotonic() + _WAIT
+    with client.connect(address, origin=url, subprotocols=["streamlit"], max_size=None, proxy=None) as visit:
+        first = messages[0].BackMsg()
+        first.rerun_script.SetInParent()
+        visit.send(first.SerializeToString())
+        while time.monotonic() < deadline:
+            answer = messages[1].ForwardMsg.FromString(visit.recv(timeout=_WAIT))
+            if answer.WhichOneof("type") == "script_finished":
+                return
 
 
-def _announce(url: str, host: str, port: int, open_browser: bool) -> None:
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (a comparison)
-    deadline = time.monotonic() + _HEALTH_WAIT
-    while time.monotonic() < deadline:
-        if _answers(f"{_url(near, port)}/_stcore/health"):
-            break
+def _announce(host: str, port: int, open_browser: bool) -> None:
+    near = _url({"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host), port)  # noqa: S104 (a comparison)
+    deadline = time.monotonic() + _WAIT
+    while not _answers(f"{near}/_stcore/health"):
+        if time.monotonic() > deadline:
+            print("fimcore: the server has not answered for a minute.", file=sys.stderr, flush=True)
+            return
         time.sleep(0.05)
-    else:
-        print("fimcore: the server has not answered for a minute; its messages are above.", file=sys.stderr, flush=True)
-        return
+    # without it the first visitor waits, which is no reason to stop
+    with contextlib.suppress(Exception):
+        warm_up(near)
+    url = _url(host, port)
     print(f"fimcore: the dashboard is at {url}  (Ctrl-C stops it)", flush=True)
     if open_browser:
         webbrowser.open(url)

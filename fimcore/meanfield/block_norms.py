@@ -51,7 +51,8 @@ def block_norms(
     Raises:
         ValueError: naming the field, the value received and what works.
 
-    Source: derived here, see the module's first lines. Checked at width 128 and above to a few per cent.
+    Source: derived here, see the module's first lines. Against random networks: a few per cent at
+    width 96 and depth 4; expect tens of per cent in T and U once depth over width exceeds 0.1.
     """
     input_q, input_overlap = check_inputs(input_q, input_overlap)
     if input_overlap == input_q:

@@ -93,14 +93,45 @@ def test_block_norms_match_random_networks(measure, activation, weight, bias, wi
 
 def test_kinks_stay_harmless_where_depth_makes_inputs_alike(measure):
     """With a bias, depth aligns relu inputs to rounding; the slope of E phi' phi' is then infinite, its effect is not."""
-    arch = Architecture((200,) * 20 + (1,), "relu", 1.0, 1.0)
+    arch = Architecture((300,) * 30 + (1,), "relu", 1.0, 1.0)
     assert mf.propagate(arch).c[-1] > 1.0 - 1e-8
     predicted = mf.block_norms(arch)
-    runs = [measure(arch, 40, seed).unbiased_norms() for seed in range(40)]
+    runs = [measure(arch, 30, seed).unbiased_norms() for seed in range(24)]
     pairs, units = np.mean([run[0] for run in runs], axis=0), np.mean([run[1] for run in runs], axis=0)
     # Depth over width is 0.1 here, so tens of per cent are expected; following the overlap alone errs a hundredfold.
     np.testing.assert_allclose(np.diagonal(pairs), np.diagonal(predicted.layer_pairs), rtol=0.6)
     np.testing.assert_allclose(units, predicted.unit_diagonal, rtol=0.6)
+
+
+def test_one_hidden_layer_against_the_exact_average_over_weights():
+    """With one hidden relu layer the average over weights is closed, so only pairs of inputs are drawn: 0.3 % of noise.
+
+    This resolves the terms by which slopes follow the input overlap, which scatter between networks would bury.
+    """
+    dim, width, outputs, weight, bias, mean = 40, 50, 3, 2.0, 0.3, 0.3
+    rng = np.random.default_rng(5)
+    x, y = math.sqrt(mean) + math.sqrt(1.0 - mean) * rng.normal(size=(2, 400_000, dim))
+    overlap = np.einsum("nd,nd->n", x, y)
+    q1, q2 = (weight * np.einsum("nd,nd->n", z, z) / dim + bias for z in (x, y))
+    q12 = weight * overlap / dim + bias
+    angle = np.arccos(q12 / np.sqrt(q1 * q2))
+    slope = (math.pi - angle) / (2.0 * math.pi)  # E phi' phi' and, for relu, E phi'^2 phi'^2
+    hidden = (np.sqrt(q1 * q2) * np.sin(angle) + (math.pi - angle) * q12) / (2.0 * math.pi)
+    below, above = overlap + 1.0, width * hidden + 1.0
+    unit = weight**2 * slope / width * (outputs**2 + 2.0 * outputs)
+    square = (weight * slope) ** 2 * (1.0 - 1.0 / width) * outputs + unit
+    predicted = mf.block_norms(Architecture((dim, width, outputs), "relu", weight, bias), 1.0, mean)
+    assert predicted.unit_diagonal[0] == pytest.approx(np.mean(unit * below**2), rel=0.01)
+    assert predicted.layer_pairs[0, 0] == pytest.approx(np.mean(square * below**2), rel=0.025)
+    # The hidden overlap also scatters with the weights: its covariance with nothing else enters T_12 at this order.
+    assert predicted.layer_pairs[0, 1] == pytest.approx(np.mean(weight * slope * outputs * below * above), rel=0.01)
+
+
+def test_one_hidden_linear_layer_by_hand():
+    """C = 1, centred inputs: F^11 has E |v|^4 = (1 + 2 / n) s_w^2 times E (x . x' + 1)^2 = n_0 + 1."""
+    norms = mf.block_norms(Architecture((30, 20, 1), "linear", 1.5, 0.0))
+    assert norms.layer_pairs[0, 0] == pytest.approx(1.5**2 * (1.0 + 2.0 / 20.0) * 31.0, rel=1e-12)
+    assert norms.unit_diagonal[0] == pytest.approx(1.5**2 * 3.0 / 20.0 * 31.0, rel=1e-12)
 
 
 def test_output_scale_multiplies_the_matrix():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,19 +53,33 @@ POOLING_FLOPS, LANCZOS_STEPS = 40.0, 60.0  # measured: operations an entry poole
 MEASURES = ("largest_eigenvalue", "mean_eigenvalue", "dropped_share", "entry_ratio")
 
 
+def part_seconds(spec: NetworkSpec) -> dict[str, float]:
+    """Estimated seconds of each part: "matrix", "summary" (over seeds), "eigenvalues"."""
+    layout = layout_for(input_dimension(spec), spec)
+    samples, rows = sample_count(spec), _rows(spec)
+    one_network = LANCZOS_STEPS * pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows)
+    structures = ("dense", STRUCTURE[getattr(spec, "blocks", "unit")])
+    flops = {
+        "matrix": (1.2 * samples + POOLING_FLOPS) * layout.parameters**2,
+        "summary": spec.seeds * one_network,
+        "eigenvalues": sum(eigenvalue_flops(layout, samples, rows, structure) for structure in structures),
+    }
+    return {part: count / machine_speed() for part, count in flops.items()}
+
+
 def cost(spec: NetworkSpec) -> Cost:
     """Picture, summary over seeds and eigenvalues: bytes held at once and estimated seconds."""
     layout = layout_for(input_dimension(spec), spec)
-    samples, blocks = sample_count(spec), getattr(spec, "blocks", "unit")
-    rows = {"exact": spec.outputs, "score": spec.draws, "empirical": 1}[spec.estimator]
+    samples, rows = sample_count(spec), _rows(spec)
     side = min(layout.parameters, samples * rows)
     held = samples * (rows * sum(layout.units) + sum(layout.unit_sizes) + rows * spec.outputs)
     held += samples * max(layout.layer_sizes) * 2 + 8 * STRIP_ENTRIES + 3 * side**2 + samples**2 * layout.layers
-    flops = 1.2 * samples * layout.parameters**2 + POOLING_FLOPS * layout.parameters**2
-    flops += spec.seeds * (LANCZOS_STEPS * pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows))
-    flops += eigenvalue_flops(layout, samples, rows, "dense")
-    flops += eigenvalue_flops(layout, samples, rows, STRUCTURE[blocks])
-    return Cost(layout.parameters, int(8 * held), flops / machine_speed())
+    return Cost(layout.parameters, int(8 * held), sum(part_seconds(spec).values()))
+
+
+def _rows(spec: NetworkSpec) -> int:
+    """Rows per input that the Spec's estimator makes."""
+    return {"exact": spec.outputs, "score": spec.draws, "empirical": 1}[spec.estimator]
 
 
 def matrix(spec: Spec, progress: Progress | None = None, cells: int = MAX_CELLS) -> MatrixPicture:
@@ -237,20 +252,22 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
         BudgetError: the setting exceeds the limits; InputError: the data cannot be used.
     """
     start = time.perf_counter()
-    asked = admit(spec, cost, limits)
+    admit(spec, cost, limits)
     shown = matrix(spec, progress)
-    table, theory = summary(spec, progress), predictions(spec)
-    return Result(
-        "explore",
-        spec,
-        {"summary": table, "predictions": theory, "eigenvalues": eigenvalues(spec, progress)},
-        {
-            "full": shown.full,
-            "block_diagonal": shown.kept,
-            "row_edges": shown.rows.edges,
-            "column_edges": shown.columns.edges,
-        },
-        verdicts(table, theory),
-        time.perf_counter() - start,
-        asked.bytes,
-    )
+    table = summary(spec, progress)
+    found = assemble(spec, shown, table, predictions(spec), eigenvalues(spec, progress))
+    return replace(found, seconds=time.perf_counter() - start)
+
+
+def assemble(
+    spec: Spec, shown: MatrixPicture, table: pd.DataFrame, theory: pd.DataFrame, values: pd.DataFrame
+) -> Result:
+    """The result of a Spec from its parts."""
+    arrays = {
+        "full": shown.full,
+        "block_diagonal": shown.kept,
+        "row_edges": shown.rows.edges,
+        "column_edges": shown.columns.edges,
+    }
+    tables = {"summary": table, "predictions": theory, "eigenvalues": values}
+    return Result("explore", spec, tables, arrays, verdicts(table, theory), bytes=cost(spec).bytes)

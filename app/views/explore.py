@@ -1,0 +1,179 @@
+"""The page Explore: the full Fisher matrix beside its block-diagonal part, linked, with numbers over seeds and eigenvalues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import controls
+import exports
+import jobs
+import lessons
+import matrix_explorer
+import numpy as np
+import page
+import pandas as pd
+import streamlit as st
+import words
+from figure_export import figure_png, figure_svg
+from figures import explore as figures
+from figures import style
+
+from fimcore.experiments import explore
+from fimcore.experiments.result import Verdict
+
+QUESTION = "explore"
+# What each part of the page does not depend on: those fields do not make it compute again.
+ON_SCREEN = ("scale", "colour_range", "difference", "pin")
+VIEW = (*ON_SCREEN, "level", "values", "pooling", "zoom")
+MEASURES = {
+    "largest_eigenvalue": (
+        "Largest eigenvalue λ_max",
+        "The stiffest direction of these inputs; steps above 2/λ_max are unstable.",
+    ),
+    "mean_eigenvalue": ("Mean eigenvalue", "Trace of F over the number of parameters."),
+    "dropped_share": (
+        "Off-block share of ‖F‖²",
+        "Share of the sum of squared entries outside the blocks, estimated without bias.",
+    ),
+}
+
+
+def sentence(facts: dict[str, float], spec: explore.Spec) -> str:
+    """The answer in words, from the matrix on screen."""
+    between, inside = figures.BETWEEN[spec.blocks], figures.INSIDE[spec.blocks]
+    text = f"This network has **{facts['parameters']:,} parameters**. "
+    if np.isfinite(facts["entry_ratio"]):
+        text += (
+            f"An entry between {between} has **{words.percent(facts['entry_ratio'])}** of the size of an entry within "
+            f"{inside} (root mean squares); together those entries carry **{words.percent(facts['dropped_share'])}** "
+            "of ‖F‖², the sum of all squared entries."
+        )
+    elif not np.isfinite(facts["dropped_share"]):
+        text += (
+            "No parameter moves the output for these inputs, so F is zero. Raise the bias variance or change the seed."
+        )
+    if facts["dead"]:
+        text += f" {words.count_of(int(facts['dead']), 'parameter')} never move the output for these inputs."
+    return text
+
+
+def cards(table: pd.DataFrame, theory: pd.DataFrame, verdicts: tuple[Verdict, ...], facts: dict[str, float]) -> None:
+    """P and three measures: mean and spread over seeds, and below it what is predicted and whether it agrees."""
+    dead = words.count_of(int(facts["dead"]), "dead parameter") if facts["dead"] else "none of them dead"
+    about = "Dead: a parameter that never moves the output for these inputs; its row of F is zero."
+    shown = [("Parameters P", words.number(int(facts["parameters"])), dead, about)]
+    for (measure, (label, help_text)), verdict in zip(MEASURES.items(), verdicts, strict=False):
+        values = table[measure].to_numpy(dtype=float)
+        row = theory[theory["measure"] == measure].iloc[0]
+        say = words.percent if measure == "dropped_share" else words.number
+        predicted = "no prediction"
+        if np.isfinite(row["predicted"]):
+            predicted = f"predicted {say(row['predicted'])}: {verdict.word}"
+        shown.append((label, _mean_and_spread(values, say), predicted, f"{help_text} {row['reason']}".strip()))
+    with st.container(key="metric-cards"):
+        for place, (label, value, below, about) in zip(st.columns(len(shown)), shown, strict=True):
+            place.metric(label, value, delta=below, delta_color="off", delta_arrow="off", border=True, help=about)
+    seeds = words.count_of(len(table), "network")
+    st.caption(f"Mean ± standard deviation over {seeds} (seeds {table['seed'].min()} to {table['seed'].max()}).")
+
+
+def _mean_and_spread(values: np.ndarray, say: Callable[[float], str]) -> str:
+    """ "4.53 ± 0.50", "69.6 ± 9.1 %"."""
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return say(float(values[0])) if len(values) else "no number"
+    mean, spread = float(values.mean()), float(values.std(ddof=1))
+    if say is words.percent:
+        return f"{say(mean).removesuffix(' %')} ± {say(spread)}"
+    return words.with_spread(mean, spread, len(values)).split(" (")[0] if mean >= 1e-3 else say(mean)
+
+
+def main() -> None:
+    spec = page.spec(QUESTION)
+    page.heading("Is the Fisher matrix block-diagonal?")
+    page.link_notices()
+    with st.container(horizontal=True, vertical_alignment="bottom", key="view-bar"):
+        controls.view_controls(QUESTION, "blk", "lv", "val")
+        with st.popover("Colours", icon=":material/palette:", key="colours"):
+            controls.view_controls(QUESTION, "sc", "pool", "rng")
+    seconds = explore.part_seconds(spec)
+    picture = jobs.compute(QUESTION, spec, function="matrix", ignore=(*ON_SCREEN, "seeds"), seconds=seconds["matrix"])
+    if picture is None:
+        return
+    dark = page.is_dark()
+    shown = matrix_explorer.draw(picture, spec, dark)
+    facts = jobs.compute_part("facts", explore.facts, spec, ignore=(*VIEW, "seeds"))
+    if facts is not None:
+        st.markdown(sentence(facts, spec))
+    matrix_explorer.margin_note()
+
+    table = jobs.compute(QUESTION, spec, function="summary", ignore=VIEW, seconds=seconds["summary"])
+    theory = jobs.compute_part("predictions", explore.predictions, spec, ignore=VIEW)
+    if table is None or theory is None or facts is None:
+        return
+    verdicts = explore.verdicts(table, theory)
+    cards(table, theory, verdicts, facts)
+
+    st.header("Eigenvalues of both", anchor=False)
+    values = jobs.compute(
+        QUESTION, spec, function="eigenvalues", ignore=(*VIEW, "seeds"), seconds=seconds["eigenvalues"]
+    )
+    if values is None:
+        return
+    predicted = dict(zip(theory["measure"], theory["predicted"], strict=True))
+    lines = {"λ_max": predicted["largest_eigenvalue"], "Mean": predicted["mean_eigenvalue"]}
+    figure = figures.eigenvalues(values, lines, spec, dark)
+    finding = eigenvalue_finding(values, spec)
+    st.markdown(finding)
+    st.plotly_chart(figure, key="eigenvalues", theme=None, config=style.CHART_CONFIG, alt=finding, width="stretch")
+    page.as_table("eigenvalues", values)
+
+    result = explore.assemble(spec, picture, table, theory, values)
+    with st.container(horizontal=True, key="exports"):
+        address = exports.permalinks.current_address(QUESTION)
+        captions = exports.caption_lines(result, address, sentence(facts, spec).replace("**", ""))
+        png, svg = (
+            partial(make, shown, spec, picture, captions) for make in (matrix_explorer.png, matrix_explorer.svg)
+        )
+        exports.export_menu(result, png=png, svg=svg)
+        chart = exports.caption_lines(result, address, finding)
+        title = "Eigenvalues of the Fisher matrix"
+        exports.export_menu(
+            result,
+            name="eigenvalues",
+            key="eigenvalues",
+            png=lambda: figure_png(figure, title, chart, dark),
+            svg=lambda: figure_svg(figure, title, chart, dark),
+        )
+    page.as_table("summary", table, label="Show the numbers over seeds as table")
+    with st.expander("Measured beside predicted, in words", key="verdicts"):
+        for verdict in verdicts:
+            st.markdown(f"- {verdict.sentence}")
+    lessons.show(QUESTION)
+    page.chips(
+        QUESTION,
+        [
+            ("Who is entangled? Normalise", {"val": "normalised"}),
+            ("As many outputs as units", {"k": spec.width}),
+            ("One tile per layer", {"lv": "layers"}),
+        ],
+    )
+    st.page_link("views/width.py", label="What does width change?", icon=":material/arrow_forward:")
+    matrix_explorer.prepare_sweep(spec)
+
+
+def eigenvalue_finding(values: pd.DataFrame, spec: explore.Spec) -> str:
+    """What the eigenvalues show, in a sentence."""
+    full, kept = (values[values["structure"] == name]["eigenvalue"] for name in values["structure"].unique()[:2])
+    if not len(full) or not len(kept):
+        return "The matrix is zero: it has no eigenvalues above zero."
+    share = float(kept.iloc[0] / full.iloc[0])
+    return (
+        f"The largest eigenvalue is {words.number(float(full.iloc[0]))}; keeping only the entries within "
+        f"{figures.INSIDE[spec.blocks]} leaves {words.number(float(kept.iloc[0]))}, {words.percent(share)} of it. "
+        f"{len(full):,} eigenvalues of the full matrix and {len(kept):,} of the other are above zero."
+    )
+
+
+main()

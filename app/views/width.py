@@ -1,0 +1,138 @@
+"""The page Width: what does width change? Size and mass of the entries between units, measured beside predicted."""
+
+from __future__ import annotations
+
+import controls
+import exports
+import jobs
+import lessons
+import numpy as np
+import page
+import pandas as pd
+import streamlit as st
+import words
+from figure_export import figure_png, figure_svg
+from figures import style
+from figures import width as figures
+
+from fimcore.experiments.result import Result
+from fimcore.experiments.width_spec import Spec
+
+QUESTION = "width"
+MEASURE = "RMS entry between units / RMS entry inside a unit"
+
+
+def slope_words(row: pd.Series) -> str:
+    """ "layer 1: slope −0.50 (−0.52 to −0.48)"."""
+    if not np.isfinite(row["slope"]):
+        return f"layer {row['layer']}: too few networks to fit"
+    interval = f" ({_two(row['low'])} to {_two(row['high'])})" if np.isfinite(row["low"]) else ""
+    return f"layer {row['layer']}: {_two(row['slope'])}{interval}"
+
+
+def _two(value: float) -> str:
+    """Two decimals with a true minus and without a negative zero."""
+    rounded = round(float(value), 2) + 0.0
+    return f"{words.MINUS if rounded < 0 else ''}{abs(rounded):.2f}"
+
+
+def finding(result: Result) -> str:
+    """What the sweep shows, in a sentence that names the measure."""
+    slopes, spec = result.tables["slopes"], result.spec
+    outputs = "as many outputs as units" if spec.outputs == "n" else words.count_of(spec.outputs, "output")
+    fitted = "; ".join(slope_words(row) for _, row in slopes.iterrows())
+    text = f"With {outputs}, the ratio of RMS entries has the log-log slopes **{fitted}**."
+    expected = slopes["predicted"].dropna()
+    if len(expected):
+        text += f" Predicted: {words.joined([_two(value) for value in expected])}."
+    finite = slopes["slope"].dropna()
+    if len(finite) and (finite.abs() < 0.1).all():
+        text += " It does not fall with width: with few outputs it is the number of outputs that decides."
+    elif len(finite) and ((finite + 0.5).abs() < 0.1).all():
+        text += " It falls about as n^(−1/2), because the number of outputs grows with the width."
+    return text
+
+
+def mass_finding(result: Result, layers: str) -> str:
+    """What becomes of the sum of squares, in a sentence."""
+    table = result.tables["mass"]
+    rows = table[(table["layers"] == layers) & (table["part"] == "in_unit")].sort_values("width")
+    first, last = rows.iloc[0], rows.iloc[-1]
+    return (
+        f"Over the {layers}, entries inside one unit hold {words.percent(first['measured'])} of the sum of squared "
+        f"entries at width {first['width']:,} and {words.percent(last['measured'])} at width {last['width']:,}. "
+        "Small entries are many: the rest of the sum lies between units."
+    )
+
+
+def pictures(result: Result) -> None:
+    """Both pictures; also drawn from partial results while the sweep is running."""
+    dark, tables = page.is_dark(), result.tables
+    samples = tables["ratios"]["samples"]
+    inputs = f"{samples.min():,}" if samples.min() == samples.max() else f"{samples.min():,} to {samples.max():,}"
+    text = finding(result)
+    st.markdown(text)
+    chart = figures.ratios(tables["ratios"], dark)
+    st.plotly_chart(chart, key="ratios", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+    st.caption(
+        f"{MEASURE}, per hidden layer, both without bias from the finite number of inputs (N = {inputs}). Points: ratio of "
+        f"averages over {words.count_of(result.spec.seeds, 'network')} per width; band: smallest to largest network; "
+        "dashed: mean-field prediction at these widths."
+    )
+    st.header("And all of them together?", anchor=False)
+    layers = "all layers" if st.session_state.get("mass-layers") == "All layers" else "hidden layers"
+    text = mass_finding(result, layers)
+    st.markdown(text)
+    st.plotly_chart(
+        figures.mass(tables["mass"], layers, dark), key="mass", theme=None, config=style.CHART_CONFIG, alt=text
+    )
+
+
+def details(result: Result) -> None:
+    """Slopes, verdicts, tables and exports of a sweep that is over or was stopped."""
+    dark, tables = page.is_dark(), result.tables
+    st.segmented_control(
+        "Shares over",
+        ["Hidden layers", "All layers"],
+        default="Hidden layers",
+        required=True,
+        key="mass-layers",
+        persist_state="session",
+        help="With one output the read-out is one unit: all of its block counts as in-unit.",
+    )
+    page.as_table("mass", tables["mass"], label="Show the shares as table")
+    st.header("Slopes", anchor=False)
+    for verdict in result.verdicts:
+        st.markdown(f"- {verdict.sentence}")
+    page.as_table("ratios", tables["ratios"], label="Show the ratios as table")
+    address = exports.permalinks.current_address(QUESTION)
+    with st.container(horizontal=True, key="exports"):
+        for key, title, make, text in (
+            ("ratios", MEASURE, lambda: figures.ratios(tables["ratios"], dark), finding(result)),
+            ("mass", "Shares of the sum of squares", lambda: figures.mass(tables["mass"], "hidden layers", dark), ""),
+        ):
+            captions = exports.caption_lines(result, address, text.replace("**", ""))
+            exports.export_menu(
+                result,
+                name=key,
+                key=key,
+                png=lambda make=make, title=title, captions=captions: figure_png(make(), title, captions, dark),
+                svg=lambda make=make, title=title, captions=captions: figure_svg(make(), title, captions, dark),
+            )
+
+
+spec = page.spec(QUESTION)
+assert isinstance(spec, Spec)
+page.heading("What does width change?")
+page.link_notices()
+controls.view_controls(QUESTION, "C", "w0", "w1")
+found = jobs.compute(QUESTION, spec, draw=pictures)
+running = (QUESTION, "run") in jobs.session_jobs().watched
+if isinstance(found, Result) and not running:
+    details(found)
+lessons.show(QUESTION)
+page.chips(
+    QUESTION,
+    [("As many outputs as units", {"C": "n"}), ("Ten outputs", {"C": 10}), ("One output", {"C": 1})],
+)
+st.page_link("views/train.py", label="Does the geometry help?", icon=":material/arrow_forward:")

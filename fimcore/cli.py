@@ -71,16 +71,20 @@ def _dispatch(words: list[str]) -> int:
 
     parser = Parser("fimcore", "Fisher information matrices of deep networks, measured exactly and predicted.")
     parser.add_argument("--version", action="version", version=f"fimcore {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="", parser_class=argparse.ArgumentParser)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", parser_class=argparse.ArgumentParser
+    )
     commands.add_parser("app", help="open the dashboard on this machine", add_help=False)
     commands.add_parser("run", help=f"answer one question: {', '.join(QUESTIONS)}", add_help=False)
     # only the first word is this parser's business; what follows belongs to the command
-    chosen = parser.parse_args(words[:1])
-    if chosen.command == "app":
+    command = words[0] if words else "--help"
+    if command == "app":
         return _app(words[1:])
-    if chosen.command == "run":
+    if command == "run":
         return _run(words[1:], QUESTIONS)
-    parser.print_help()
+    if not command.startswith("-"):
+        raise BadInputError(f"fimcore: there is no command {command!r}; choose app or run.")
+    parser.parse_args([command])
     return 0
 
 
@@ -117,7 +121,8 @@ def _run(words: list[str], questions: tuple[str, ...]) -> int:
     parser.add_argument("--out", metavar="FILE", help=f"also write a file, by suffix: {' '.join(OUT_SUFFIXES)}")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     add_fields(parser, module.Spec)
-    options = parser.parse_args(rest)
+    parser.usage = f"fimcore run {question} [--spec FILE] [--field value ...] [--json] [--out FILE] [--quiet]"
+    options = parser.parse_args([_with_hyphens(word) for word in rest])
     out = _checked_out(options.out)
     progress = _Progress(quiet=options.quiet)
     try:
@@ -133,6 +138,12 @@ def _run(words: list[str], questions: tuple[str, ...]) -> int:
         print(f"written: {out}", file=sys.stderr)
     print(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) if options.json else _readable(result))
     return 0
+
+
+def _with_hyphens(word: str) -> str:
+    """`--hidden_layers`, as the Spec writes it, is `--hidden-layers`."""
+    flag, equals, value = word.partition("=")
+    return flag.replace("_", "-") + equals + value if flag.startswith("--") else word
 
 
 def _checked_out(name: str | None) -> Path | None:

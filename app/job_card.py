@@ -25,15 +25,7 @@ def sentence(job: Job, pool: Pool) -> str:
     return f"Computing {what}, about {words.duration(left)} left." if left == left else f"Computing {what} …"
 
 
-def live_card(
-    job: Job,
-    pool: Pool,
-    cancel: Callable[[], None],
-    draw: Callable[[Any], None] | None,
-    before: Callable[[], Any] | None,
-    *,
-    key: str,
-) -> None:
+def live_card(job: Job, pool: Pool, cancel: Callable[[], None], show: Callable[[], Any], *, key: str) -> None:
     """Progress that renews itself while the rest of the page stays usable; at the end the page is run once more."""
 
     @st.fragment(run_every=EVERY, key=f"job-{key}")
@@ -42,13 +34,10 @@ def live_card(
             st.rerun()
         with st.container(border=True, key=f"job-card-{key}"):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(sentence(job, pool))
+                st.markdown(sentence(job, pool), width="stretch")
                 st.button("Cancel", key=f"cancel-{key}", on_click=cancel)
             st.progress(min(max(job.fraction, 0.0), 1.0))
-        if job.partial is not None and draw is not None:
-            draw(job.partial)
-        elif before is not None:
-            before()
+        show()
 
     live()
 
@@ -58,5 +47,5 @@ def stopped_card(job: Job, resume: Callable[[], Any], *, key: str) -> None:
     done = f"Stopped at {job.message}." if job.message else "Stopped before anything was finished."
     kept = " The picture uses what was finished." if job.partial is not None else ""
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"stopped-{key}"):
-        st.markdown(done + kept)
+        st.markdown(done + kept, width="stretch")
         st.button("Compute again", key=f"resume-{key}", on_click=resume)

@@ -29,7 +29,7 @@ from fimcore.experiments.network_spec import NetworkSpec
 INLINE_SECONDS = 1.5
 BUSY_AFTER, PROGRESS_AFTER = 0.5, 0.3
 EXPECTED = (ValueError, OverflowError)  # refusals with a sentence for the visitor: BudgetError, InputError, ...
-_LAST = "_last_result_of"
+_TOP = "_status_place"
 
 cache = ResultCache(max_entries=256, max_bytes=384 * 2**20)
 _slots = threading.BoundedSemaphore(worker_count())
@@ -104,6 +104,7 @@ def compute(
     draw: Callable[[Any], None] | None = None,
     ignore: tuple[str, ...] = (),
     limits: Budget | None = None,
+    seconds: float | None = None,
 ) -> Any | None:
     """The result of a question's function at a Spec, drawn with `draw` where given; None where there is none yet.
 
@@ -112,8 +113,21 @@ def compute(
     this visitor saw here is drawn and returned again, so that a picture never goes blank; `is_current` tells.
 
     ignore: fields of the Spec that the function does not depend on.
+    seconds: what this function takes, where it is only a part of what the question costs.
     """
     place, key = (question, function), key_of(question, function, spec, ignore)
+    # The same two containers whatever happens, so that what follows keeps its place and its state in the browser.
+    name = "-".join(place)
+    cards, picture = st.container(key=f"cards-{name}"), st.container(key=f"picture-{name}")
+
+    def show(result: Any | None) -> Any | None:
+        with picture:
+            if result is not None and draw is not None:
+                draw(result)
+            else:
+                st.empty()
+        return result
+
     mine = session_jobs()
     if place in mine.watched and mine.watched[place].key != key:
         mine.drop(place)
@@ -121,20 +135,20 @@ def compute(
         del mine.stopped[place]
     result = cache.get(key)
     if result is None:
-        asked = admitted(question, spec, limits)
+        with cards:
+            asked = admitted(question, spec, limits)
         if asked is None:
-            return _again(place, draw)
+            return show(_seen(place))
         if asked.seconds >= INLINE_SECONDS:
-            return _in_background(place, key, _plain_spec(spec, ignore), draw)
-        with _told(question):
+            with cards:
+                return _in_background(place, key, _plain_spec(spec, ignore), show)
+        with cards, _told(name):
             result = _inline(key, getattr(load(question), function), _plain_spec(spec, ignore))
         if result is None:
-            return _again(place, draw)
+            return show(_seen(place))
     mine.drop(place)
-    st.session_state[_place_key(place)] = key
-    if draw is not None:
-        draw(result)
-    return result
+    st.session_state[_seen_key(place)] = key
+    return show(result)
 
 
 def compute_part(
@@ -144,12 +158,12 @@ def compute_part(
     key = key_of("part", name, spec, ignore, *extra)
     found = cache.get(key)
     if found is None:
-        with _told(name):
+        with _top(), _told(name):
             found = _inline(key, function, _plain_spec(spec, ignore), *extra)
     place = ("part", name)
     if found is None:
-        return _again(place, None)
-    st.session_state[_place_key(place)] = key
+        return _seen(place)
+    st.session_state[_seen_key(place)] = key
     return found
 
 
@@ -168,16 +182,22 @@ def precompute(question: str, spec: NetworkSpec, function: str = "run", ignore: 
         pool().watch(key, (question, function, plain.model_dump_json()), AHEAD)
 
 
-def _place_key(place: tuple[str, str]) -> str:
-    return f"{_LAST}_{place[0]}_{place[1]}"
+def _seen_key(place: tuple[str, str]) -> str:
+    return f"_seen_{place[0]}_{place[1]}"
 
 
-def _again(place: tuple[str, str], draw: Callable[[Any], None] | None) -> Any | None:
+def _seen(place: tuple[str, str]) -> Any | None:
     """What this visitor saw here last, if it is still there."""
-    result = cache.get(st.session_state.get(_place_key(place)))
-    if result is not None and draw is not None:
-        draw(result)
-    return result
+    return cache.get(st.session_state.get(_seen_key(place)))
+
+
+def open_top() -> None:
+    """The place at the top of the page where progress and trouble of its parts appear; made by the entry script."""
+    st.session_state[_TOP] = st.container(key="status")
+
+
+def _top() -> Any:
+    return st.session_state[_TOP] if _TOP in st.session_state else st.container()
 
 
 @contextmanager
@@ -193,33 +213,38 @@ def _told(where: str) -> Iterator[None]:
 
 def _inline(key: Hashable, function: Callable[..., Any], spec: NetworkSpec, *extra: Hashable) -> Any:
     """Compute in this thread: one visitor per setting, and never more computations than cores but one."""
-    notice, progress = st.empty(), st.empty()
+    with _top():
+        notice = st.empty()
     with _turns_lock:
         turn = _turns.setdefault(key, threading.Lock())
-    with _waiting(turn, notice), _waiting(_slots, notice):
-        found = cache.get(key)
-        if found is not None:
-            return found
-        began, shown_at = time.monotonic(), 0.0
+    try:
+        with _waiting(turn, notice), _waiting(_slots, notice):
+            found = cache.get(key)
+            if found is None:
+                found = _called(function, spec, extra, notice)
+                cache.put(key, found)
+        return found
+    finally:
+        with _turns_lock:
+            _turns.pop(key, None)
 
-        def report(fraction: float, message: str = "", *_: Any) -> None:
-            nonlocal shown_at
-            tick()
-            now = time.monotonic()
-            if now - began > PROGRESS_AFTER and now - shown_at > 0.1:
-                shown_at = now
-                progress.progress(min(max(float(fraction), 0.0), 1.0))
 
-        if takes_progress(function):
-            found = function(spec, *extra, progress=report)
-        else:
-            tick()
-            found = function(spec, *extra)
-        cache.put(key, found)
-        if shown_at:
-            progress.empty()
-    with _turns_lock:
-        _turns.pop(key, None)
+def _called(function: Callable[..., Any], spec: NetworkSpec, extra: tuple[Hashable, ...], notice: Any) -> Any:
+    """The function with a `progress` that lets Streamlit stop it, and shows a bar once it takes a moment."""
+    began, shown_at = time.monotonic(), 0.0
+
+    def report(fraction: float, message: str = "", *_: Any) -> None:
+        nonlocal shown_at
+        tick()
+        now = time.monotonic()
+        if now - began > PROGRESS_AFTER and now - shown_at > 0.1:
+            shown_at = now
+            notice.progress(min(max(float(fraction), 0.0), 1.0))
+
+    tick()
+    found = function(spec, *extra, **({"progress": report} if takes_progress(function) else {}))
+    if shown_at:
+        notice.empty()
     return found
 
 
@@ -241,34 +266,33 @@ def _waiting(lock: Any, notice: Any) -> Iterator[None]:
 
 
 def _in_background(
-    place: tuple[str, str], key: Hashable, spec: NetworkSpec, draw: Callable[[Any], None] | None
+    place: tuple[str, str], key: Hashable, spec: NetworkSpec, show: Callable[[Any | None], Any | None]
 ) -> Any | None:
-    """Follow a job: its card, then its partial result (or what was here before)."""
-    mine = session_jobs()
+    """Follow a job: its card, and its partial result (or what was here before) as the picture."""
+    mine, name = session_jobs(), "-".join(place)
     stopped = mine.stopped.get(place)
     if stopped is not None:
-        job_card.stopped_card(stopped, lambda: mine.stopped.pop(place, None), key="-".join(place))
-        if stopped.partial is None:
-            return _again(place, draw)
-        if draw is not None:
-            draw(stopped.partial)
-        return stopped.partial
+        job_card.stopped_card(stopped, lambda: mine.stopped.pop(place, None), key=name)
+        return show(_seen(place) if stopped.partial is None else stopped.partial)
     job = mine.watched.get(place)
     if job is None:
         job = pool().watch(key, (place[0], place[1], spec.model_dump_json()), mine.name)
         mine.watched[place] = job
     if job.finished.is_set():
         mine.drop(place)
+        if job.state == "done":  # between two looks at the cache
+            return show(job.result)
         if job.state == "problem":
-            problems.show_problem(job.sentence, key=f"problem-{place[0]}")
-        elif job.state == "broken":
+            problems.show_problem(job.sentence, key=f"problem-{name}")
+        else:
             problems.show_broken_text(job.trouble)
-        return _again(place, draw)
+        return show(_seen(place))
 
     def cancel() -> None:
         mine.stopped[place] = job
         mine.drop(place)
 
-    before = None if draw is None else lambda: _again(place, draw)
-    job_card.live_card(job, pool(), cancel, draw, before, key="-".join(place))
-    return job.partial if job.partial is not None else _again(place, None)
+    job_card.live_card(
+        job, pool(), cancel, lambda: show(_seen(place) if job.partial is None else job.partial), key=name
+    )
+    return job.partial if job.partial is not None else _seen(place)

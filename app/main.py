@@ -12,6 +12,7 @@ if str(_HERE) not in sys.path:
     sys.path.insert(0, str(_HERE))
 
 import controls  # noqa: E402
+import jobs  # noqa: E402
 import page  # noqa: E402
 import permalinks  # noqa: E402
 import warm_up  # noqa: E402
@@ -47,4 +48,5 @@ page.header()
 if question is not None:
     controls.sidebar(question)
 permalinks.publish(question)
+jobs.open_top()
 page.run(chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +20,17 @@ class Preset:
     name: str
     sentence: str
     fields: Mapping[str, Any]
+    elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def values(self, question: str | None) -> dict[str, Any]:
-        """Address key to value, for the fields that the page shows."""
-        table = settings_of(question)
-        return {key: self.fields[setting.name] for key, setting in table.items() if setting.name in self.fields}
+        """Address key to value, for the fields that the page shows; a page may say it in its own words (`elsewhere`)."""
+        wanted = {**self.fields, **self.elsewhere.get(question or "", {})}
+        return {
+            key: wanted[setting.name]
+            for key, setting in settings_of(question).items()
+            if setting.name in wanted
+            and (setting.owner == "network" or wanted[setting.name] in setting.control.options)
+        }
 
 
 @lru_cache(maxsize=1)

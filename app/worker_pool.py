@@ -108,7 +108,7 @@ class Pool:
         """The job of a setting, begun if nobody has asked for it yet."""
         with self._lock:
             job = self._jobs.get(key)
-            if job is None or (not job.watchers and job.state in ("waiting", "running")):
+            if job is None or job.finished.is_set() or not job.watchers:
                 job = self._jobs[key] = Job(key, order)
                 self._put(job, watcher)
             job.watchers.add(watcher)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import settings
+from streamlit.testing.v1 import AppTest
+
+QUESTIONS = ["explore", "width", "train"]
+
+
+def frame() -> None:
+    import controls
+    import page
+    import permalinks
+    import streamlit as st
+
+    question = st.session_state["page"]
+    permalinks.arrive(question)
+    controls.sidebar(question)
+    permalinks.publish(question)
+    controls.view_controls(question)
+    spec = page.spec(question)
+    st.session_state["spec"] = spec
+
+
+def page_of(question: str, **values: Any) -> AppTest:
+    page = AppTest.from_function(frame, default_timeout=60)
+    page.session_state["page"] = question
+    for key, value in values.items():
+        page.session_state[key.rstrip("_")] = value
+    return page.run()
+
+
+def both_ends(setting: settings.Setting) -> list[Any]:
+    if setting.control.options:
+        ends = [setting.control.options[0], setting.control.options[-1]]
+        return [[end] for end in ends] if setting.many else ends
+    if setting.control.widget == "toggle":
+        return [False, True]
+    return [bound for bound in setting.bounds if bound is not None]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_control_at_both_ends_and_at_its_default(question: str) -> None:
+    page = page_of(question)
+    assert not page.exception
+    assert page.session_state["spec"] == type(page.session_state["spec"])()
+    for key, setting in settings.settings_of(question).items():
+        if setting.control.widget == "none" or key == "in":
+            continue
+        for end in both_ends(setting):
+            page.session_state[key] = end
+            page.run()
+            assert not page.exception, (key, end)
+            assert page.session_state["spec"] is not None
+        settings_default = setting.default
+        page.session_state[key] = list(settings_default) if setting.many else settings_default
+        page.run()
+    assert page.session_state["spec"] == type(page.session_state["spec"])()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_widgets_are_those_of_the_table(question: str) -> None:
+    page = page_of(question, in_="csv", est="score")
+    drawn = {
+        element.key
+        for kind in ("select_slider", "slider", "selectbox", "number_input", "toggle", "button_group")
+        for element in page.get(kind)
+    }
+    table = settings.settings_of(question)
+    expected = {key for key, setting in table.items() if setting.control.widget != "none"}
+    hidden = {"d"} | ({"n"} if question == "width" else set())
+    assert drawn == expected - hidden
+
+
+def test_softmax_with_one_output_is_one_sentence_with_a_remedy_and_nothing_is_lost() -> None:
+    page = page_of("explore", L=5, out="softmax")
+    assert page.session_state["spec"].hidden_layers == 3  # the last settings that work: the defaults
+    sentences = [each.value for each in page.markdown if "softmax needs 2 classes" in each.value]
+    assert len(sentences) == 1
+    next(each for each in page.button if each.label == "Use 2 classes").click().run()
+    assert page.session_state["spec"].likelihood == "softmax"
+    assert (page.session_state["spec"].outputs, page.session_state["spec"].hidden_layers) == (2, 5)
+
+
+def test_csv_without_a_file_keeps_the_last_picture() -> None:
+    page = page_of("explore", in_="csv")
+    assert page.session_state["spec"].inputs == "gaussian"
+    assert any("Choose a CSV" in each.value for each in page.markdown)
+
+
+def test_edge_of_chaos_sets_the_critical_weight_variance() -> None:
+    page = page_of("explore", sb2=0.0)
+    page.button(key="edge").click().run()
+    assert page.session_state["sw2"] == pytest.approx(1.0)
+    page.session_state["act"] = "relu"
+    page.session_state["sb2"] = 0.5
+    page.run()
+    assert page.button(key="edge").disabled
+
+
+def test_new_seed_and_presets() -> None:
+    page = page_of("explore", L=5)
+    page.button(key="new-seed").click().run()
+    assert 0 <= page.session_state["seed"] < 1_000_000
+    assert not page.exception
+
+
+def test_cost_line_says_parameters_entries_and_time_and_refuses_in_words() -> None:
+    page = page_of("explore")
+    assert any(each.value.startswith("P = 833") for each in page.caption)
+    page.session_state["n"] = 512
+    page.session_state["L"] = 12
+    page.run()
+    refusal = next(each.value for each in page.caption if "Too large" in each.value)
+    assert "Largest width" in refusal

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import jobs
+import numpy as np
+import pandas as pd
+import pytest
+import worker_pool
+from result_cache import ResultCache, size_of
+from streamlit.testing.v1 import AppTest
+from worker import CANCEL
+
+from fimcore.experiments import load
+from fimcore.experiments.cost import Cost
+from fimcore.experiments.network_spec import NetworkSpec
+
+GENEROUS = 60.0
+
+
+class Question(SimpleNamespace):
+    """A question whose `run` the test decides."""
+
+
+@pytest.fixture
+def question(monkeypatch: pytest.MonkeyPatch) -> Question:
+    stub = Question(Spec=NetworkSpec, calls=0, seconds=0.1, answer=lambda spec: f"width {spec.width}")
+
+    def run(spec: NetworkSpec, progress: Any = None) -> Any:
+        stub.calls += 1
+        progress(0.5, "half")
+        return stub.answer(spec)
+
+    stub.run = run
+    stub.cost = lambda spec: Cost(10, spec.width * 2**28, stub.seconds)
+    monkeypatch.setattr(jobs, "load", lambda name: stub)
+    monkeypatch.setattr(jobs, "cache", ResultCache(8, 10**6))
+    return stub
+
+
+def frame() -> None:
+    import jobs
+    import streamlit as st
+
+    from fimcore.experiments.network_spec import NetworkSpec
+
+    spec = NetworkSpec(width=st.session_state["n"])
+    st.session_state["result"] = jobs.compute("explore", spec, draw=lambda result: st.text(f"drawn: {result}"))
+
+
+def page_at(width: int) -> AppTest:
+    page = AppTest.from_function(frame, default_timeout=60)
+    page.session_state["n"] = width
+    return page.run()
+
+
+def drawn(page: AppTest) -> list[str]:
+    return [each.value for each in page.text]
+
+
+def test_a_setting_is_computed_once_for_all_visitors(question: Question) -> None:
+    assert drawn(page_at(2)) == ["drawn: width 2"]
+    page = page_at(2)
+    assert page.run().session_state["result"] == "width 2"
+    assert question.calls == 1
+
+
+def test_too_large_is_refused_before_anything_is_computed_with_what_fits(question: Question) -> None:
+    page = page_at(512)
+    assert question.calls == 0
+    assert not page.exception
+    sentences = [each.value for each in page.markdown]
+    assert any("Width 512" in each and "limit" in each for each in sentences), sentences
+    button = next(each for each in page.button if each.label.startswith("Use width"))
+    button.click().run()
+    assert page.session_state["n"] < 512
+    assert question.calls == 1
+
+
+def test_what_was_drawn_stays_when_the_next_setting_fails(question: Question) -> None:
+    page = page_at(2)
+
+    def fail(spec: NetworkSpec) -> Any:
+        raise OverflowError("Signals overflow at this depth.")
+
+    question.answer = fail
+    page.session_state["n"] = 4
+    page.run()
+    assert drawn(page) == ["drawn: width 2"]
+    assert any("Signals overflow" in each.value for each in page.markdown)
+
+
+def test_unexpected_trouble_is_a_code_on_the_page_and_a_traceback_in_the_log(
+    question: Question, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(spec: NetworkSpec) -> Any:
+        raise KeyError("secret path /srv/data")
+
+    question.answer = fail
+    page = page_at(2)
+    assert not page.exception
+    (told,) = [each.value for each in page.error]
+    assert told.startswith("Something broke here, not with your settings.")
+    assert "secret" not in told
+    code = told.split("`")[1]
+    assert f"code {code}" in caplog.text
+    assert "secret path" in caplog.text
+
+
+class OvertakenError(BaseException):
+    pass
+
+
+def test_overtaken_work_stops_leaves_nothing_behind_and_frees_its_place(
+    question: Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken() -> None:
+        raise OvertakenError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "tick", overtaken)
+        for _ in range(3):
+            with pytest.raises(OvertakenError):
+                jobs._inline(("key",), question.run, NetworkSpec())
+    assert len(jobs.cache) == 0
+    assert jobs._turns == {}
+    assert jobs._inline(("key",), question.run, NetworkSpec()) == "width 16"
+
+
+def test_fields_that_do_not_matter_share_one_result(question: Question) -> None:
+    first = jobs.key_of("explore", "run", NetworkSpec(seed=3), ("seed",))
+    assert first == jobs.key_of("explore", "run", NetworkSpec(seed=9), ("seed",))
+    assert first != jobs.key_of("explore", "run", NetworkSpec(seed=9, width=8), ("seed",))
+
+
+def test_cache_is_bounded_in_number_and_bytes_and_forgets_the_least_used() -> None:
+    cache = ResultCache(max_entries=3, max_bytes=1000)
+    for name in "abc":
+        cache.put(name, np.zeros(25))
+    cache.get("a")
+    cache.put("d", np.zeros(25))
+    assert cache.get("b") is None
+    assert cache.get("a") is not None
+    cache.put("large", np.zeros(110))
+    assert cache.bytes <= 1000
+    cache.put("too large", np.zeros(1000))
+    assert cache.get("too large") is None
+    assert cache.bytes <= 1000
+
+
+def test_size_counts_arrays_and_tables_inside_results() -> None:
+    assert size_of({"a": np.zeros(1000), "b": (np.zeros(500), "text")}) >= 12_000
+    assert size_of(pd.DataFrame({"a": np.zeros(1000)})) >= 8_000
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[worker_pool.Pool]:
+    made = worker_pool.Pool(1, on_done=lambda job: None)
+    yield made
+    made.close()
+
+
+def order(question: str, **fields: Any) -> tuple[tuple[Any, ...], tuple[str, str, str]]:
+    spec = load(question).Spec(**fields)
+    return (question, "run", spec), (question, "run", spec.model_dump_json())
+
+
+LONG = {"narrowest": 256, "widest": 512, "outputs": 10, "samples": 1000, "seeds": 32}
+
+
+def wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + GENEROUS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_cancelled_job_frees_the_worker_which_stays_usable(pool: worker_pool.Pool) -> None:
+    job = pool.watch(*order("width", **LONG), "visitor")
+    wait_until(lambda: job.state == "running")
+    pool.leave(job, "visitor")
+    left = time.monotonic()
+    assert job.finished.wait(GENEROUS)
+    assert job.state == "cancelled"
+    assert job.ended - left < 5.0
+    after = pool.watch(*order("explore", width=4, hidden_layers=1, samples=10, seeds=1), "visitor")
+    assert after.finished.wait(GENEROUS)
+    assert after.state == "done", after.trouble
+    assert after.result.question == "explore"
+
+
+def test_two_visitors_share_a_job_and_one_may_leave(pool: worker_pool.Pool) -> None:
+    setting = order("width", **LONG)
+    job = pool.watch(*setting, "one")
+    assert pool.watch(*setting, "two") is job
+    pool.leave(job, "one")
+    wait_until(lambda: job.state == "running")
+    assert not job.finished.is_set()
+    pool.leave(job, "two")
+    assert job.finished.wait(GENEROUS)
+
+
+def test_a_visitor_goes_before_what_is_computed_ahead(pool: worker_pool.Pool) -> None:
+    ahead = pool.watch(*order("width", **LONG), worker_pool.AHEAD)
+    wait_until(lambda: ahead.state == "running")
+    mine = pool.watch(*order("explore", width=4, hidden_layers=1, samples=10, seeds=1, seed=5), "visitor")
+    assert mine.finished.wait(GENEROUS)
+    assert mine.state == "done"
+    again = pool.watch(*order("width", **LONG), "visitor")
+    assert again is not ahead
+    pool.leave(again, worker_pool.AHEAD)
+    pool.leave(again, "visitor")
+    assert again.finished.wait(GENEROUS)
+
+
+def test_faults_of_a_job_are_sentences(pool: worker_pool.Pool) -> None:
+    key, (question, function, _) = order("explore", inputs="csv", data_file="/nowhere/table.csv")
+    job = pool.watch(key, (question, function, key[2].model_dump_json()), "visitor")
+    assert job.finished.wait(GENEROUS)
+    assert (job.state, job.trouble) == ("problem", "InputError")
+    assert "table.csv" in job.sentence
+
+
+def test_a_worker_that_does_not_listen_is_ended(pool: worker_pool.Pool) -> None:
+    here, there = multiprocessing.Pipe()
+    ended = []
+    deaf = SimpleNamespace(connection=here, stop=lambda: ended.append(True))
+    job = worker_pool.Job("key", ("explore", "run", "{}"))
+    job.watchers.add("visitor")
+    pool.leave(job, "visitor")
+    job.watchers.clear()
+    assert pool._run(job, deaf) is True  # nobody waits for it: it is not even begun
+    job = worker_pool.Job("key", ("explore", "run", "{}"))
+    job.watchers.add("visitor")
+    import threading
+
+    threading.Timer(0.1, lambda: pool.leave(job, "visitor")).start()
+    assert pool._run(job, deaf) is False
+    assert ended == [True]
+    assert job.state == "cancelled"
+    assert there.recv() == job.order
+    assert there.recv() == CANCEL
+
+
+def test_a_worker_that_dies_breaks_one_job_only(pool: worker_pool.Pool) -> None:
+    job = pool.watch(*order("width", **LONG), "visitor")
+    wait_until(lambda: job.state == "running")
+    (process,) = pool.process_ids()
+    os.kill(process, 9)
+    assert job.finished.wait(GENEROUS)
+    assert job.state == "broken"
+    after = pool.watch(*order("explore", width=4, hidden_layers=1, samples=10, seeds=1, seed=9), "visitor")
+    assert after.finished.wait(GENEROUS)
+    assert after.state == "done"

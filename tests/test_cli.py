@@ -1,0 +1,197 @@
+"""The command line: same settings and numbers as the core, one line a fault, exit codes, nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fimcore import experiments
+from fimcore.cli import BAD_INPUT, INTERRUPTED, main
+
+SMALL = ["--width", "4", "--hidden-layers", "1", "--samples", "50", "--seeds", "2", "--quiet"]
+SMALL_SETTINGS = {"width": 4, "hidden_layers": 1, "samples": 50, "seeds": 2}
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def test_help_and_version_import_neither_torch_nor_streamlit():
+    program = (
+        "import sys; from fimcore.cli import main\n"
+        "codes = [main(['--help']), main(['--version']), main(['app', '--help']), main(['run', '--help']), main([])]\n"
+        "heavy = {'torch', 'streamlit', 'plotly', 'pandas', 'scipy'} & set(sys.modules)\n"
+        "assert codes == [0] * 5, codes\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "fimcore 0.1.0" in done.stdout
+
+
+@pytest.mark.parametrize("question", experiments.QUESTIONS)
+def test_help_of_a_question_lists_every_field_once(question, capsys):
+    assert main(["run", question, "--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in experiments.load(question).Spec.model_fields:
+        assert shown.count(f"--{name.replace('_', '-')} ") == 1, name
+
+
+def test_readable_answer_has_tables_verdicts_and_scale(capsys):
+    assert main(["run", "explore", *SMALL]) == 0
+    shown = capsys.readouterr()
+    assert "summary" in shown.out
+    assert "E_y|x" in shown.out
+    assert "predicted" in shown.out
+    assert shown.err == ""
+
+
+def test_json_is_one_document_with_the_numbers_of_the_core(capsys):
+    assert main(["run", "explore", *SMALL, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    module = experiments.load("explore")
+    expected = json.loads(module.run(module.Spec(**SMALL_SETTINGS)).table.to_json(orient="records"))
+    assert document["settings"]["width"] == 4
+    shown = next(iter(document["tables"].values()))
+    assert [row.keys() for row in shown] == [row.keys() for row in expected]
+    for row, same in zip(shown, expected, strict=True):
+        assert row == pytest.approx(same, rel=1e-9)
+
+
+def test_spec_file_flags_on_top_and_an_export_as_spec(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(SMALL_SETTINGS))
+    assert main(["run", "explore", "--spec", str(file), "--seed=7", "--json", "--quiet"]) == 0
+    export = capsys.readouterr().out
+    assert json.loads(export)["settings"] | SMALL_SETTINGS | {"seed": 7} == json.loads(export)["settings"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(export.encode())))
+    assert main(["run", "explore", "--spec", "-", "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["tables"] == json.loads(export)["tables"]
+    file.write_text(export)
+    assert main(["run", "width", "--spec", str(file)]) == BAD_INPUT
+    assert "'explore'" in capsys.readouterr().err
+
+
+def test_lists_split_at_commas_and_underscores_are_hyphens(capsys):
+    words = [
+        "run",
+        "width",
+        "--widths",
+        "4, 8,16",
+        "--hidden_layers=1",
+        "--samples",
+        "50",
+        "--seeds",
+        "2",
+        "--json",
+        "--quiet",
+    ]
+    assert main(words) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert settings["widths"] == [4, 8, 16]
+    assert settings["hidden_layers"] == 1
+
+
+def test_out_writes_every_format(tmp_path, capsys):
+    for suffix in (".json", ".csv", ".npz", ".py"):
+        path = tmp_path / f"answer{suffix}"
+        assert main(["run", "explore", *SMALL, "--out", str(path)]) == 0
+        assert str(path) in capsys.readouterr().err
+    json.loads((tmp_path / "answer.json").read_text())
+    assert len(pd.read_csv(tmp_path / "answer.csv", comment="#")) > 0
+    with np.load(tmp_path / "answer.npz", allow_pickle=False) as arrays:
+        assert len(arrays.files) > 1
+    compile((tmp_path / "answer.py").read_text(), "answer.py", "exec")
+
+
+def test_every_fault_has_its_own_line(capsys):
+    assert main(["run", "width", "--width", "0", "--weight-variance", "-1", "--activation", "step"]) == BAD_INPUT
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    faults = lines(shown.err)
+    assert [fault.split(":")[0] for fault in faults] == ["width", "activation", "weight_variance"]
+    assert "received '0'" in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["explode"], "'explode'"),
+        (["run"], "usage"),
+        (["run", "nothing"], "'nothing'"),
+        (["run", "explore", "--colour", "red"], "--colour"),
+        (["run", "explore", "--width"], "--width"),
+        (["run", "explore", "--wid", "4"], "--wid"),
+        (["run", "explore", "--width", "nan"], "width"),
+        (["run", "explore", "--width", "9" * 400], "width"),
+        (["run", "explore", "--spec", "missing.json"], "missing.json"),
+        (["run", "explore", "--out", "answer.pickle"], ".npz"),
+        (["run", "explore", "--out", "no/such/folder/answer.csv"], "folder"),
+        (["run", "explore", "--inputs", "csv", "--data-file", "missing.csv"], "missing.csv"),
+        (["app", "--port", "high"], "--port"),
+        (["app", "--port", "70000"], "70000"),
+        (["app", "--host", "203.0.113.1"], "203.0.113.1"),
+    ],
+)
+def test_bad_input_exits_2_with_one_clear_line(words, fragment, capsys):
+    assert main(words) == BAD_INPUT
+    shown = capsys.readouterr()
+    assert fragment in shown.err + shown.out
+    assert len(lines(shown.err)) <= 1
+    assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", '{"width": 4, "colour": "red"}', '{"width": NaN}', "[" * 100_000])
+def test_bad_spec_files(content, tmp_path, capsys):
+    file = tmp_path / "settings.json"
+    file.write_text(content)
+    assert main(["run", "explore", "--spec", str(file)]) == BAD_INPUT
+    assert len(lines(capsys.readouterr().err)) == 1
+
+
+def test_a_spec_file_too_large_is_not_parsed(tmp_path, capsys):
+    file = tmp_path / "settings.json"
+    file.write_text(" " * 1_000_001)
+    assert main(["run", "explore", "--spec", str(file)]) == BAD_INPUT
+    assert "1000 kB" in capsys.readouterr().err
+
+
+def test_a_refused_budget_names_what_would_fit(capsys):
+    assert main(["run", "explore", "--width", "4096", "--hidden-layers", "12"]) == BAD_INPUT
+    assert "works" in capsys.readouterr().err
+
+
+def test_interrupt_exits_130(monkeypatch, capsys):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments.load("explore"), "run", interrupted)
+    assert main(["run", "explore", *SMALL]) == INTERRUPTED
+    assert capsys.readouterr().err.strip() == "interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")
+def test_a_real_process_stops_on_a_signal_and_on_a_closed_pipe():
+    command = [sys.executable, "-m", "fimcore", "run", "explore"]
+    long = [*command, "--width", "48", "--samples", "2000", "--seeds", "32"]
+    with subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        # progress on stderr shows that the computation has begun
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert complaint.endswith("interrupted\n")
+
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*command, *SMALL], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

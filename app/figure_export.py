@@ -156,7 +156,8 @@ def _trace(trace: Any, x: np.ndarray, y: np.ndarray, dark: bool) -> Iterator[Sha
             yield Path(piece, colour, trace.line.width or 2, DASHES.get(trace.line.dash or "", ()))
     if "markers" in mode:
         marker, _ = _colour(trace.marker.color, colour)
-        for point in (point for piece in _pieces(x, y, 1) for point in piece):
+        points = [point for piece in _pieces(x, y, 1) for point in piece]
+        for point in points[:: -(-len(points) // (trace.marker.maxdisplayed or len(points) or 1))]:
             yield _marker(point, marker, (trace.marker.size or 8) / 2, trace.marker.symbol)
 
 

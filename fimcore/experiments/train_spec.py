@@ -11,18 +11,9 @@ from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
 
 Optimizer = Literal["sgd", "adam", "ngd_exact", "ngd_unit"]
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam", "ngd_exact", "ngd_unit")
-NAMES = {
-    "sgd": "Gradient descent (SGD)",
-    "adam": "Adam",
-    "ngd_exact": "Natural gradient, exact",
-    "ngd_unit": "Natural gradient, unit-wise",
-}
-WORDS = {
-    "sgd": "gradient descent",
-    "adam": "Adam",
-    "ngd_exact": "exact natural gradient",
-    "ngd_unit": "unit-wise natural gradient",
-}
+# In legends and on buttons, and inside a sentence.
+SHORT_NAMES = {"sgd": "SGD", "adam": "Adam", "ngd_exact": "Natural, exact", "ngd_unit": "Natural, unit-wise"}
+WORDS = {"sgd": "SGD", "adam": "Adam", "ngd_exact": "exact natural gradient", "ngd_unit": "unit-wise natural gradient"}
 RATE_STEPS = (0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 2.0, 5.0)
 DAMPING_STEPS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 GOAL_STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 1e-4)
@@ -34,7 +25,7 @@ def _rate(optimizer: str, url: str, automatic: str) -> Any:
         float,
         Field(0.0, ge=0, le=1000, description=f"Step size η. Automatic: {automatic}."),
         Control(
-            f"Step size, {NAMES[optimizer]}",
+            f"Step size, {SHORT_NAMES[optimizer]}",
             url,
             "steps",
             options=RATE_STEPS,
@@ -78,14 +69,16 @@ class Spec(NetworkSpec):
             "task",
             "choice",
             options=("teacher", "digits"),
-            names=("Teacher network", "Digits (real images)"),
+            names=("Teacher network", "Digits"),
             group="Race",
         ),
     ]
     optimizers: Annotated[
         tuple[Optimizer, ...],
-        Field(OPTIMIZERS, description="Which optimizers race, each from the same start."),
-        Control("Optimizers", "opt", "several", options=OPTIMIZERS, names=tuple(NAMES.values()), group="Race"),
+        Field(
+            OPTIMIZERS, description="Natural gradients use the exact Fisher matrix, or only its blocks of single units."
+        ),
+        Control("Optimizers", "opt", "several", options=OPTIMIZERS, names=tuple(SHORT_NAMES.values()), group="Race"),
     ]
     steps: Annotated[
         int,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fimcore.experiments.result import Verdict
-from fimcore.experiments.train_spec import NAMES, Spec
+from fimcore.experiments.train_spec import WORDS, Spec
 from fimcore.training import Step
 
 CURVE_COLUMNS = (
@@ -89,7 +89,8 @@ def summarise(spec: Spec, runs: Sequence[Run], rates: Sequence[Rates], chosen: M
 def _races(curves: pd.DataFrame, goal: float, stopped: Mapping[tuple[str, int], str]) -> pd.DataFrame:
     """One row a run: start and final loss, when the goal was reached (nan: not), seconds a step, and how it ended."""
     rows = []
-    for (optimizer, seed), run in curves.groupby(["optimizer", "seed"], sort=False):
+    for _, run in curves.groupby(["optimizer", "seed"], sort=False):
+        optimizer, seed = str(run["optimizer"].iloc[0]), int(run["seed"].iloc[0])
         loss, step = run["loss"].to_numpy(), run["step"].to_numpy()
         seconds, diverged = run["seconds"].to_numpy(), run["diverged"].to_numpy()
         reached = np.flatnonzero(loss <= goal * loss[0])
@@ -107,7 +108,7 @@ def _races(curves: pd.DataFrame, goal: float, stopped: Mapping[tuple[str, int], 
                 "steps_made": int(step[-1]),
                 "diverged_at": float(step[-1]) if diverged[-1] else math.nan,
                 "rose": bool(np.nanmax(loss) > 1.001 * loss[0] or diverged[-1]),
-                "stopped": stopped.get((str(optimizer), int(seed)), ""),
+                "stopped": stopped.get((optimizer, seed), ""),
             }
         )
     return pd.DataFrame(rows)
@@ -185,7 +186,7 @@ def _verdicts(races: pd.DataFrame, stability: pd.DataFrame) -> tuple[Verdict, ..
     limit = f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
     rose = int(merged["rose"].sum())
     sentence = (
-        f"Stability of {NAMES['sgd']}: step size {merged['learning_rate'].iloc[0]:.3g}, limit 2/λ_max = {limit} at the start; "
+        f"Stability of {WORDS['sgd']}: step size {merged['learning_rate'].iloc[0]:.3g}, limit 2/λ_max = {limit} at the start; "
         f"the loss rose above its start in {rose} of {seeds} runs. The limit tells {right} of {seeds} right: {word}."
     )
     return (Verdict("stability of gradient descent", word, sentence),)

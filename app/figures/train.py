@@ -1,0 +1,179 @@
+"""Figures of the page Train: loss against steps and against seconds, one line an optimizer, with the spread over seeds.
+
+Line: geometric mean over seeds (losses span many powers of ten); band: smallest to largest seed. A line ends where the first
+of its seeds diverged, with a cross.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from figures import style
+from numpy.typing import NDArray
+
+from fimcore.experiments.train_spec import OPTIMIZERS, SHORT_NAMES
+
+MOST_POINTS = 2000
+# What lies further from the start than this is beyond the picture; the table has it.
+LOWEST, HIGHEST = 1e-8, 1e3
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One optimizer over its seeds, at the shown steps; nan where a run has not come or did not last so far."""
+
+    optimizer: str
+    steps: Numbers
+    seconds: Numbers
+    middle: Numbers
+    low: Numbers
+    high: Numbers
+    seeds: int
+    diverged_at: float
+
+    @property
+    def name(self) -> str:
+        return SHORT_NAMES[self.optimizer]
+
+    @property
+    def index(self) -> int:
+        """Place in the fixed order of colours, whichever optimizers are shown."""
+        return OPTIMIZERS.index(self.optimizer)
+
+
+def shown_steps(curves: pd.DataFrame) -> NDArray[np.int64]:
+    """Steps to draw: all, or as many as keep a chart below 2,000 points (a line and both edges of its band)."""
+    last, kinds = int(curves["step"].max()), curves["optimizer"].nunique()
+    count = min(last + 1, MOST_POINTS // (3 * kinds) - 2)
+    return np.unique(np.linspace(0, last, count).round().astype(np.int64))
+
+
+def series(curves: pd.DataFrame) -> list[Series]:
+    """The lines of both charts."""
+    steps = shown_steps(curves)
+    return [
+        _series(str(optimizer), curves[curves["optimizer"] == optimizer], steps)
+        for optimizer in OPTIMIZERS
+        if (curves["optimizer"] == optimizer).any()
+    ]
+
+
+def _series(optimizer: str, own: pd.DataFrame, steps: NDArray[np.int64]) -> Series:
+    own = _finished(own)
+    wide = own.pivot_table(index="step", columns="seed", values=["loss", "seconds"], dropna=False).reindex(steps)
+    loss, seconds = (wide[name].to_numpy(np.float64, copy=True) for name in ("loss", "seconds"))
+    diverged = own.loc[own["diverged"], "step"]
+    diverged_at = float(diverged.min()) if len(diverged) else np.nan
+    loss[~np.isfinite(loss) | (steps >= diverged_at)[:, None]] = np.nan
+    known, timed = np.isfinite(loss).any(axis=1), np.isfinite(seconds).any(axis=1)
+    middle, low, high, time = (np.full(len(steps), np.nan) for _ in range(4))
+    positive = np.maximum(loss[known], np.finfo(np.float32).tiny)
+    middle[known] = np.exp(np.nanmean(np.log(positive), axis=1))
+    low[known], high[known] = np.nanmin(positive, axis=1), np.nanmax(positive, axis=1)
+    time[timed] = np.nanmedian(seconds[timed], axis=1)
+    return Series(optimizer, steps.astype(np.float64), time, middle, low, high, own["seed"].nunique(), diverged_at)
+
+
+def _finished(own: pd.DataFrame) -> pd.DataFrame:
+    """Without the seed that is still running, unless it is the first: means over a changing set of seeds would jump."""
+    last = own.groupby("seed")["step"].transform("max")
+    over = own.groupby("seed")["diverged"].transform("any")
+    return own[(last == own["step"].max()) | over]
+
+
+def loss_against_steps(lines: Sequence[Series], *, dark: bool, goal: float = np.nan) -> go.Figure:
+    """Loss (logarithmic) against the number of updates."""
+    made = style.figure(dark=dark, x="Step", y="Loss", log_y=True)
+    return _draw(made, lines, [line.steps for line in lines], dark, goal)
+
+
+def loss_against_seconds(lines: Sequence[Series], *, dark: bool, goal: float = np.nan) -> go.Figure:
+    """Loss against the seconds that the updates took, both logarithmic, from the first update on."""
+    made = style.figure(dark=dark, x="Seconds spent in updates", y="Loss", log_x=True, log_y=True)
+    return _draw(made, lines, [np.where(line.seconds > 0, line.seconds, np.nan) for line in lines], dark, goal)
+
+
+def _draw(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers], dark: bool, goal: float) -> go.Figure:
+    floor, top = limits(lines, goal)
+    for line, x in zip(lines, places, strict=True):
+        shown = np.isfinite(line.middle) & np.isfinite(x)
+        # Far outside the picture, so that a line leaves it where it should, and no number is too large for the page.
+        low, middle, high = (np.clip(y[shown], floor * 1e-3, top * 1e3) for y in (line.low, line.middle, line.high))
+        if line.seeds > 1:
+            style.band(made, x[shown], low, high, line.name, dark=dark, index=line.index, showlegend=False)
+        style.measured(
+            made,
+            x[shown],
+            middle,
+            line.name,
+            dark=dark,
+            index=line.index,
+            hovertemplate=f"{line.name}<br>%{{x:.4g}} · loss %{{y:.3g}}<extra></extra>",
+        )
+        made.data[-1].line.dash = style.DASHES[line.index]
+        made.data[-1].marker.maxdisplayed = 12
+    for line, x in zip(lines, places, strict=True):
+        known = np.flatnonzero(np.isfinite(line.middle) & np.isfinite(x))
+        if np.isfinite(line.diverged_at) and len(known):
+            _cross(made, line, float(x[known[-1]]), float(np.clip(line.middle[known[-1]], floor * 1.5, top / 3)), dark)
+    every = np.concatenate([x[np.isfinite(x)] for x in places]) if places else np.empty(0)
+    if np.isfinite(goal) and every.size:
+        style.theory(made, [every.min(), every.max()], [goal, goal], "Goal", dark=dark, dash="dot", hoverinfo="skip")
+    made.update_yaxes(range=[np.log10(floor), np.log10(top)], **_ticks(floor, top))
+    if made.layout.xaxis.type == "log" and every.size:
+        made.update_xaxes(**_ticks(float(every.min()), float(every.max())))
+    return made
+
+
+def _ticks(low: float, high: float) -> dict[str, Any]:
+    """At most eight ticks of a logarithmic axis, written as people do."""
+    ticks, texts = style.log_ticks(low, high)
+    every = -(-len(ticks) // 8)
+    return {"tickmode": "array", "tickvals": ticks[::every], "ticktext": texts[::every]} if ticks else {}
+
+
+def _cross(made: go.Figure, line: Series, x: float, y: float, dark: bool) -> None:
+    colour = style.series(line.index, dark)
+    made.add_scatter(
+        x=[x],
+        y=[y],
+        name=f"{line.name} diverged",
+        mode="markers+text",
+        text=[f"diverged at step {line.diverged_at:.0f}"],
+        textposition="bottom right",
+        textfont={"color": style.ink(dark)},
+        marker={"color": colour, "size": 14, "symbol": "x", "line": {"color": style.ink(dark), "width": 1}},
+        showlegend=False,
+        hoverinfo="text",
+    )
+
+
+def limits(lines: Sequence[Series], goal: float = np.nan) -> tuple[float, float]:
+    """Range of the loss axis: all that is finite, but at most eight powers of ten below the start and three above."""
+    start = max((float(line.middle[0]) for line in lines if np.isfinite(line.middle[0])), default=1.0)
+    low = [float(np.nanmin(line.low)) for line in lines if np.isfinite(line.low).any()]
+    high = [float(np.nanmax(line.high)) for line in lines if np.isfinite(line.high).any()]
+    least = min([*low, goal if np.isfinite(goal) else start])
+    floor, top = max(least, start * LOWEST), min(max([*high, start]), start * HIGHEST)
+    return floor / 1.5, top * 1.5
+
+
+def positions(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers]) -> list[Numbers | None]:
+    """For the playback: where each step lies on x for every trace of a figure; None for what is always shown."""
+    by_name = {line.name: x for line, x in zip(lines, places, strict=True)}
+    return [by_name.get(trace.name) for trace in made.data]
+
+
+def goal_level(races: pd.DataFrame, goal: float) -> float:
+    """The loss to reach, for the typical start (geometric mean over seeds): every run is judged by its own."""
+    starts = races["start_loss"].to_numpy(np.float64)
+    return (
+        float(goal * np.exp(np.mean(np.log(np.maximum(starts, np.finfo(np.float32).tiny))))) if len(starts) else np.nan
+    )

@@ -1,0 +1,216 @@
+"""Sentences of the page Train, from the tables of a race: who arrived when, what diverged, what a chart shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import words
+
+from fimcore.experiments.result import Result
+from fimcore.experiments.train import two_digits
+from fimcore.experiments.train_spec import SHORT_NAMES, WORDS, Spec
+
+# Classification breaks off at a loss of some hundreds; what is far above has simply grown without bound.
+CERTAIN_AND_WRONG = 1e6
+RATE_KEYS = {"sgd": "eta_sgd", "adam": "eta_adam", "ngd_exact": "eta_exact", "ngd_unit": "eta_unit"}
+QUESTION = "The same networks, the same data, the same number of steps: only the direction of a step differs."
+
+
+def time_text(seconds: float) -> str:
+    """ "5.1 ms", "0.55 s", "12 s"."""
+    if not math.isfinite(seconds):
+        return "no time"
+    return f"{words.number(1000 * seconds)} ms" if seconds < 0.1 else f"{words.number(seconds)} s"
+
+
+def share_text(share: float) -> str:
+    """1 % for 0.01."""
+    return f"{100 * share:g} %"
+
+
+def steps_text(steps: float) -> str:
+    """ "1 step", "4 steps", "66.5 steps"."""
+    return "1 step" if steps == 1 else f"{steps:g} steps"
+
+
+def opening(result: Result) -> str:
+    """One sentence or three with live numbers: first in steps, first in seconds, and why they differ."""
+    summary, spec = result.tables["summary"], result.spec
+    seeds = words.count_of(int(summary["seeds"].min()), "seed")
+    goal = share_text(float(summary["goal"].iloc[0]))
+    arrived = summary[summary["steps_to_goal"].notna()].sort_values("steps_to_goal", kind="stable")
+    late = [WORDS[str(name)] for name in summary.loc[summary["steps_to_goal"].isna(), "optimizer"]]
+    most = getattr(spec, "steps", 0)
+    if arrived.empty:
+        return f"None of them reaches {goal} of the starting loss within {most} steps (median of {seeds})."
+    first = arrived.iloc[0]
+    sentence = (
+        f"**{_capital(WORDS[str(first['optimizer'])])}** reaches {goal} of the starting loss first, after "
+        f"**{steps_text(first['steps_to_goal'])}** (median of {seeds})"
+    )
+    others = [f"{WORDS[str(row.optimizer)]} needs {row.steps_to_goal:g}" for row in arrived.iloc[1:].itertuples()]
+    if others:
+        sentence += f"; {words.joined(others)}"
+    sentence += "."
+    if late:
+        verb = "does" if len(late) == 1 else "do"
+        sentence += f" {_capital(words.joined(late))} {verb} not get there within {most} steps."
+    return f"{sentence} {_in_seconds(arrived)}".strip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _in_seconds(arrived: pd.DataFrame) -> str:
+    """Who is first on the clock."""
+    if len(arrived) < 2:
+        return ""
+    by_time = arrived.sort_values("seconds_to_goal", kind="stable")
+    fastest, second = by_time.iloc[0], by_time.iloc[1]
+    first = arrived.iloc[0]
+    quick = time_text(fastest["seconds_to_goal"])
+    if fastest["optimizer"] == first["optimizer"]:
+        rival = f"{WORDS[str(second['optimizer'])]} with {time_text(second['seconds_to_goal'])}"
+        return f"It is also first on the clock: **{quick}**, before {rival}."
+    ratio = first["seconds_per_step"] / fastest["seconds_per_step"]
+    return (
+        f"On the clock **{WORDS[str(fastest['optimizer'])]}** is first, with **{quick}** against "
+        f"{time_text(first['seconds_to_goal'])}: one step of {WORDS[str(first['optimizer'])]} takes as long as "
+        f"{words.number(float(ratio), 2)} of its steps."
+    )
+
+
+def alt_text(summary: pd.DataFrame, against: str) -> str:
+    """The finding of a chart, not its type: who reached the goal when."""
+    column = "steps_to_goal" if against == "steps" else "seconds_to_goal"
+    say: Callable[[float], str] = steps_text if against == "steps" else time_text
+    parts = []
+    for _, row in summary.sort_values(column, na_position="last").iterrows():
+        name = WORDS[str(row["optimizer"])]
+        if row["seeds_diverged"]:
+            parts.append(f"{name} diverged in {row['seeds_diverged']} of {row['seeds']} seeds")
+        elif math.isnan(row[column]):
+            parts.append(f"{name} did not get there")
+        else:
+            parts.append(f"{name} after {say(row[column])}")
+    return f"Loss against {against}. To {share_text(float(summary['goal'].iloc[0]))} of the start: {'; '.join(parts)}."
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A run that went wrong, in a sentence, with a button's label and the values it sets."""
+
+    optimizer: str
+    sentence: str
+    label: str
+    changes: Mapping[str, Any]
+
+
+def troubles(result: Result) -> list[Trouble]:
+    """Optimizers of which a run diverged, ended above its start, or could not go on."""
+    races, stability = result.tables["races"], result.tables["stability"]
+    found = []
+    for optimizer, own in races.groupby("optimizer", sort=False):
+        limits = stability[stability["optimizer"] == optimizer]
+        rate, limit = float(limits["learning_rate"].iloc[0]), float(limits["limit"].min())
+        said = f"({WORDS[str(optimizer)]}, step size {words.number(rate)})"
+        diverged = own["diverged_at"].min()
+        worse = int((own["final_loss"] > own["start_loss"]).sum())
+        if math.isfinite(diverged):
+            sentence = f"Loss became infinite at step {diverged:.0f} {said}."
+            last = float(own.sort_values("diverged_at")["final_loss"].iloc[0])
+            if last < CERTAIN_AND_WRONG:
+                sentence = (
+                    f"Training broke off at step {diverged:.0f}, at a loss of {words.number(last)} {said}: the outputs are so "
+                    "certain, and wrong, that their Fisher matrix is zero to rounding."
+                )
+        elif worse:
+            sentence = f"Loss ended above its start in {worse} of {words.count_of(len(own), 'seed')} {said}."
+        elif (own["stopped"] != "").any():
+            sentence = (
+                f"{_capital(WORDS[str(optimizer)])} stopped early: {own.loc[own['stopped'] != '', 'stopped'].iloc[0]}"
+            )
+        else:
+            continue
+        found.append(_with_remedy(str(optimizer), sentence, rate, limit, result.spec))
+    return found
+
+
+def _with_remedy(optimizer: str, sentence: str, rate: float, limit: float, spec: Any) -> Trouble:
+    key = RATE_KEYS[optimizer]
+    if optimizer == "sgd" and rate > limit:
+        useful = two_digits(0.95 * limit)
+        text = f"{sentence} λ_max says steps above 2/λ_max = {words.number(limit)} are unstable."
+        return Trouble(optimizer, text, f"Use {useful:g}", {key: useful})
+    if getattr(spec, f"lr_{optimizer}", 0):
+        known = f" At the start, steps above {words.number(limit)} are unstable." if math.isfinite(limit) else ""
+        return Trouble(optimizer, sentence + known, "Use the automatic step size", {key: 0.0})
+    if optimizer in ("sgd", "adam"):
+        useful = two_digits(0.3 * rate)
+        return Trouble(optimizer, f"{sentence} Smaller steps go further.", f"Use {useful:g}", {key: useful})
+    damping = getattr(spec, "damping", 1.0)
+    more = min((step for step in (0.1, 1.0, 3.0, 10.0, 100.0) if step > damping), default=100.0)
+    text = f"{sentence} The Fisher matrix changed faster than these steps allow; more damping shortens them."
+    return Trouble(optimizer, text, f"Use damping {more:g}", {"lam": more})
+
+
+def rates_line(result: Result) -> str:
+    """What step sizes were used, for the line above the charts."""
+    summary = result.tables["summary"]
+    parts = [f"{WORDS[str(row.optimizer)]} {row.learning_rate:g}" for row in summary.itertuples()]
+    return f"Step sizes: {', '.join(parts)}"
+
+
+def settings_label(spec: Spec) -> str:
+    """The label of the folded controls says what is set inside."""
+    chosen = [f"{SHORT_NAMES[name]} {spec.rate(name):g}" for name in spec.optimizers if spec.rate(name)]
+    rates = words.joined(chosen) if chosen else "automatic"
+    return f"{words.count_of(spec.steps, 'step')} · step sizes: {rates} · damping {spec.damping:g} · goal {share_text(spec.goal)}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One optimizer's result: name, when it reached the goal, how long that took, and more on request."""
+
+    name: str
+    steps: str
+    time: str
+    about: str
+
+
+def card(row: Any, most: int) -> Card:
+    """What one row of the summary says."""
+    name = SHORT_NAMES[str(row["optimizer"])]
+    about = f"Step size {row['learning_rate']:g}. One step: {time_text(row['seconds_per_step'])}."
+    if row["seeds_diverged"]:
+        return Card(name, "diverged", f"in {row['seeds_diverged']} of {words.count_of(row['seeds'], 'seed')}", about)
+    loss = words.with_spread(float(row["final_loss_mean"]), float(row["final_loss_sd"]), int(row["seeds"]))
+    about += f" Loss after {words.count_of(most, 'step')}: {loss}."
+    if math.isnan(row["steps_to_goal"]):
+        return Card(name, "not reached", f"in {words.count_of(most, 'step')}", about)
+    return Card(name, steps_text(row["steps_to_goal"]), f"in {time_text(row['seconds_to_goal'])}", about)
+
+
+def shown_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """The summary with headings for people, units included."""
+    headings = {
+        "optimizer": "Optimizer",
+        "learning_rate": "Step size",
+        "steps_to_goal": "Steps to goal",
+        "seconds_to_goal": "Seconds to goal",
+        "seeds_at_goal": "Seeds at goal",
+        "seeds": "Seeds",
+        "final_loss_mean": "Final loss, mean",
+        "final_loss_sd": "Final loss, sd",
+        "final_accuracy": "Final accuracy",
+        "seconds_per_step": "Seconds a step",
+        "cost_of_a_step": "Cost of a step (SGD = 1)",
+        "seeds_diverged": "Seeds diverged",
+    }
+    shown = summary[[column for column in headings if summary[column].notna().any()]].rename(columns=headings)
+    return shown.assign(Optimizer=[SHORT_NAMES[str(name)] for name in summary["optimizer"]])

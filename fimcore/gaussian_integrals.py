@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ __all__ = [
     "pair_phi_phi",
     "phi",
     "single_moments",
+    "size_slopes",
 ]
 
 # Activations whose phi'' holds a point mass: E phi''(u)^2 is infinite for one input.
@@ -116,14 +118,8 @@ def pair_moments(activation: str, q1: float, q2: float, c: float) -> PairMoments
     closed = second_order(activation, q1, q2, c)
     if closed is not None:
         return PairMoments(*closed)
-    u, v, w = pair_rule(q1, q2, c, kinked=activation == "elu")
-    return PairMoments(
-        phi_phi=float(phi(activation, u) @ np.sum(w * phi(activation, v), axis=1))
-        if c or activation not in ODD
-        else 0.0,
-        dphi_dphi=float(dphi(activation, u) @ np.sum(w * dphi(activation, v), axis=1)),
-        d2phi_d2phi=float(d2phi(activation, u) @ np.sum(w * d2phi(activation, v), axis=1)),
-    )
+    found = _pair_pass(activation, q1, q2, c)
+    return PairMoments(found.phi_phi, found.dphi_dphi, found.d2phi_d2phi)
 
 
 @lru_cache(maxsize=16384)
@@ -149,21 +145,68 @@ def fourth_moments(activation: str, q1: float, q2: float, c: float) -> FourthMom
     """
     c = _check_pair(activation, q1, q2, c)
     closed = fourth_order(activation, q1, q2, c)
+    if activation == "sin":
+        # sin^3 u = (3 sin u - sin 3u) / 4, and (3u, v) has variances 9 q1, q2 and covariance 3c.
+        cubes = (
+            0.75 * pair_moments(activation, q1, q2, c).phi_phi
+            - 0.25 * pair_moments(activation, 9 * q1, q2, 3 * c).phi_phi
+        )
+    else:
+        found = _pair_pass(activation, q1, q2, c)
+        cubes = found.phi3_phi
+        if closed is None:
+            return FourthMoments(found.phi2_phi2, cubes, found.dphi2_dphi2, found.dphi2_dphi2_slope)
+    assert closed is not None
+    squares = closed[0] if closed[0] is not None else _pair_pass(activation, q1, q2, c).phi2_phi2
+    return FourthMoments(squares, cubes, closed[1], closed[2])
+
+
+def size_slopes(activation: str, q: float, c: float) -> tuple[float, float, float]:
+    """d/dq of E phi phi, E phi' phi', E phi'^2 phi'^2 for two inputs of variance q at a fixed correlation c / q.
+
+    d/dq E f(u) f(v) = E u f'(u) f(v) / q, since u and v both scale as sqrt(q); 0 for slopes that do not depend on q.
+    """
+    c = _check_pair(activation, q, q, c)
+    if activation in (*KINKED, "linear"):
+        return (pair_moments(activation, q, q, c).phi_phi / q if q > 0.0 else 0.0), 0.0, 0.0
+    if q == 0.0:
+        return 0.0, 0.0, 0.0
+    found = _pair_pass(activation, q, q, c)
+    return found.u_dphi_phi / q, found.u_d2phi_dphi / q, 2.0 * found.u_dphi_d2phi_dphi2 / q
+
+
+class _Pass(NamedTuple):
+    phi_phi: float
+    dphi_dphi: float
+    d2phi_d2phi: float
+    phi2_phi2: float
+    phi3_phi: float
+    dphi2_dphi2: float
+    dphi2_dphi2_slope: float
+    u_dphi_phi: float
+    u_d2phi_dphi: float
+    u_dphi_d2phi_dphi2: float
+
+
+@lru_cache(maxsize=4096)
+def _pair_pass(activation: str, q1: float, q2: float, c: float) -> _Pass:
+    """Every two-input expectation by one quadrature: the nodes and the activation are evaluated once."""
     u, v, w = pair_rule(q1, q2, c, kinked=activation in (*KINKED, "elu"))
-    value_u, value_v = phi(activation, u), phi(activation, v)
-    cubes = float(value_u**3 @ np.sum(w * value_v, axis=1)) if c or activation not in ODD else 0.0
-    if closed is not None and closed[0] is not None:
-        return FourthMoments(closed[0], cubes, closed[1], closed[2])
-    squares = float(value_u**2 @ np.sum(w * value_v**2, axis=1))
-    if closed is not None:
-        return FourthMoments(squares, cubes, closed[1], closed[2])
-    first_u, first_v = dphi(activation, u), dphi(activation, v)
-    product_u, product_v = first_u * d2phi(activation, u), first_v * d2phi(activation, v)
-    return FourthMoments(
-        phi2_phi2=squares,
-        phi3_phi=cubes,
-        dphi2_dphi2=float(first_u**2 @ np.sum(w * first_v**2, axis=1)),
-        dphi2_dphi2_slope=4.0 * float(product_u @ np.sum(w * product_v, axis=1)),
+    f0, f1, f2 = phi(activation, u), dphi(activation, u), d2phi(activation, u)
+    g0, g1, g2 = phi(activation, v), dphi(activation, v), d2phi(activation, v)
+    inner0, inner1 = np.einsum("ij,ij->i", w, g0), np.einsum("ij,ij->i", w, g1)
+    inner11 = np.einsum("ij,ij,ij->i", w, g1, g1)
+    return _Pass(
+        phi_phi=0.0 if c == 0.0 and activation in ODD else float(f0 @ inner0),
+        dphi_dphi=float(f1 @ inner1),
+        d2phi_d2phi=float(f2 @ np.einsum("ij,ij->i", w, g2)),
+        phi2_phi2=float(f0**2 @ np.einsum("ij,ij,ij->i", w, g0, g0)),
+        phi3_phi=0.0 if c == 0.0 and activation in ODD else float(f0**3 @ inner0),
+        dphi2_dphi2=float(f1**2 @ inner11),
+        dphi2_dphi2_slope=4.0 * float((f1 * f2) @ np.einsum("ij,ij,ij->i", w, g1, g2)),
+        u_dphi_phi=0.0 if c == 0.0 and activation in ODD else float((u * f1) @ inner0),
+        u_d2phi_dphi=float((u * f2) @ inner1),
+        u_dphi_d2phi_dphi2=float((u * f1 * f2) @ inner11),
     )
 
 

@@ -20,6 +20,7 @@ from fimcore.gaussian_integrals import (
     pair_phi_phi,
     phi,
     single_moments,
+    size_slopes,
 )
 
 mp.mp.dps = 20
@@ -176,6 +177,29 @@ def test_price_theorem_links_the_moments(name, q1, q2, rho):
     up, down = (fourth_moments(name, q1, q2, c + sign * step) for sign in (1, -1))
     slope = fourth_moments(name, q1, q2, c).dphi2_dphi2_slope
     assert (up.dphi2_dphi2 - down.dphi2_dphi2) / (2 * step) == pytest.approx(slope, abs=1e-3 * max(abs(slope), 1e-3))
+
+
+@pytest.mark.parametrize("name", ACTIVATION_NAMES)
+@pytest.mark.parametrize("c", [0.0, 0.6, 1.5])
+def test_size_slopes_are_derivatives_at_fixed_correlation(name, c):
+    q, step = 1.7, 1e-4
+    up, down = (pair_moments(name, q * (1 + h), q * (1 + h), c * (1 + h)) for h in (step, -step))
+    fourth_up, fourth_down = (fourth_moments(name, q * (1 + h), q * (1 + h), c * (1 + h)) for h in (step, -step))
+    got = size_slopes(name, q, c)
+    width = 2 * step * q
+    assert got[0] == pytest.approx((up.phi_phi - down.phi_phi) / width, rel=1e-6, abs=1e-9)
+    assert got[1] == pytest.approx((up.dphi_dphi - down.dphi_dphi) / width, rel=1e-6, abs=1e-9)
+    assert got[2] == pytest.approx((fourth_up.dphi2_dphi2 - fourth_down.dphi2_dphi2) / width, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ACTIVATION_NAMES)
+def test_third_moments_match_a_sample_of_a_million_pairs(name):
+    rng = np.random.default_rng(3)
+    u, z = rng.normal(size=(2, 1_000_000))
+    v = 0.6 * u + 0.8 * z
+    products = phi(name, u) ** 3 * phi(name, v)
+    error = products.std() / 1000.0
+    assert abs(products.mean() - fourth_moments(name, 1.0, 1.0, 0.6).phi3_phi) < 4.0 * error
 
 
 @pytest.mark.parametrize("name", ACTIVATION_NAMES)

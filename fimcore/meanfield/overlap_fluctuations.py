@@ -13,15 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fimcore.architecture import Architecture
-from fimcore.gaussian_integrals import fourth_moments, pair_moments, single_moments
+from fimcore.gaussian_integrals import (
+    d2phi,
+    dphi,
+    expectation,
+    fourth_moments,
+    pair_moments,
+    phi,
+    single_moments,
+    size_slopes,
+)
 from fimcore.meanfield.fixed_points import SCALE_FREE
 from fimcore.meanfield.propagation import Propagation
 
 __all__ = ["HiddenMoments", "hidden_moments", "overlap_covariances"]
 
 FloatArray = NDArray[np.float64]
-
-STEP = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +64,8 @@ def hidden_moments(arch: Architecture, wave: Propagation) -> HiddenMoments:
     for layer in range(count):
         q, q12 = float(wave.q[layer]), float(wave.q12[layer])
         one, second = single_moments(activation, q), pair_moments(activation, q, q, q12)
-        fourth, same = fourth_moments(activation, q, q, q12), fourth_moments(activation, q, q, q)
-        by_size = _by_size(activation, q, q12)
+        fourth, by_size = fourth_moments(activation, q, q, q12), size_slopes(activation, q, q12)
+        fourth_power = expectation(lambda u: phi(activation, u) ** 4, q)
         rho = q12 / q if q > 0.0 else 1.0
         columns["slope"][layer], columns["square"][layer] = second.dphi_dphi, fourth.dphi2_dphi2
         columns["correlation"][layer] = rho
@@ -66,29 +73,21 @@ def hidden_moments(arch: Architecture, wave: Propagation) -> HiddenMoments:
         columns["square_by_overlap"][layer] = weight * fourth.dphi2_dphi2_slope / fourth.dphi2_dphi2
         columns["mean_by_size"][layer] = weight * by_size[1] / second.dphi_dphi
         columns["square_by_size"][layer] = weight * by_size[2] / fourth.dphi2_dphi2
-        columns["stretch_by_size"][layer] = weight * by_size[3] / one.dphi_dphi
+        columns["stretch_by_size"][layer] = weight * _stretch_slope(activation, q) / one.dphi_dphi
         across = weight * (by_size[0] - second.dphi_dphi * rho)
         transfer[layer] = [[weight * one.phi_phi_slope, 0.0], [across, weight * second.dphi_dphi]]
         mixed = fourth.phi3_phi - one.phi_phi * second.phi_phi
-        size = 0.5 * (same.phi2_phi2 + fourth.phi2_phi2) - one.phi_phi**2
+        size = 0.5 * (fourth_power + fourth.phi2_phi2) - one.phi_phi**2
         noise[layer] = [[size, mixed], [mixed, fourth.phi2_phi2 - second.phi_phi**2]]
         noise[layer] /= arch.widths[layer + 1]
     return HiddenMoments(transfer=transfer, noise=noise, **columns)
 
 
-def _by_size(activation: str, q: float, q12: float) -> tuple[float, float, float, float]:
-    """d/dq of E phi phi, E phi' phi', E phi'^2 phi'^2 at fixed correlation, and of E phi'^2."""
+def _stretch_slope(activation: str, q: float) -> float:
+    """d/dq E phi'(u)^2 = E u phi'(u) phi''(u) / q."""
     if activation in SCALE_FREE or q == 0.0:
-        ratio = pair_moments(activation, q, q, q12).phi_phi / q if q > 0.0 else 0.0
-        return ratio, 0.0, 0.0, 0.0
-    sides = []
-    for factor in (1.0 + STEP, 1.0 - STEP):
-        second = pair_moments(activation, q * factor, q * factor, q12 * factor)
-        fourth = fourth_moments(activation, q * factor, q * factor, q12 * factor)
-        stretch = single_moments(activation, q * factor).dphi_dphi
-        sides.append(np.array([second.phi_phi, second.dphi_dphi, fourth.dphi2_dphi2, stretch]))
-    derivative = (sides[0] - sides[1]) / (2.0 * STEP * q)
-    return float(derivative[0]), float(derivative[1]), float(derivative[2]), float(derivative[3])
+        return 0.0
+    return expectation(lambda u: u * dphi(activation, u) * d2phi(activation, u), q) / q
 
 
 def overlap_covariances(hidden: HiddenMoments, first: FloatArray) -> FloatArray:

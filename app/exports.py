@@ -28,13 +28,14 @@ def export_menu(
     png: Callable[[], bytes] | None = None,
     svg: Callable[[], bytes | str] | None = None,
     key: str = "",
+    label: str = "Export",
 ) -> None:
-    """Export ▾: PNG, SVG, CSV, NPZ, JSON, Python. A picture that is not given is left out.
+    """`label` ▾: PNG, SVG, CSV, NPZ, JSON, Python. A picture that is not given is left out.
 
     name: added to the file names, "fimcore-width-<name>.csv". png, svg: draw the picture with its caption, settings and link.
     """
     place = f"{result.question}-{key}" if key else result.question
-    with st.popover("Export", icon=":material/download:", key=f"export-{place}"):
+    with st.popover(label, icon=":material/download:", key=f"export-{place}"):
         for kind, make in files(result, permalinks.current_address(result.question), png, svg).items():
             suffix, media = KINDS[kind]
             st.download_button(

@@ -15,6 +15,7 @@ from matrix_view import picture as pictures
 
 from fimcore.experiments import explore
 from fimcore.experiments.cost import layout_for
+from fimcore.experiments.explore_spec import Spec
 from fimcore.experiments.matrix_picture import AxisCells, MatrixPicture
 from fimcore.experiments.setting import input_dimension
 from fimcore.experiments.zoom import Zoom
@@ -26,7 +27,7 @@ SWEEP_IGNORES = ("width", "scale", "colour_range", "difference", "pin", "zoom", 
 _TOUCHED = "_sweep_touched"
 
 
-def draw(picture: MatrixPicture, spec: explore.Spec, dark: bool) -> Frame:
+def draw(picture: MatrixPicture, spec: Spec, dark: bool) -> Frame:
     """Draw the linked matrices and return the frame that was drawn."""
     layout = layout_for(input_dimension(spec), spec)
     zoom = Zoom.parse(spec.zoom, layout)
@@ -56,7 +57,7 @@ def draw(picture: MatrixPicture, spec: explore.Spec, dark: bool) -> Frame:
     return frame
 
 
-def _tick(picture: MatrixPicture, spec: explore.Spec) -> str:
+def _tick(picture: MatrixPicture, spec: Spec) -> str:
     """Identity of what is drawn: settings that change it, in the order of the address."""
     parts = (spec.width, spec.hidden_layers, spec.activation, f"{spec.weight_variance:g}", f"{spec.bias_variance:g}")
     more = (spec.inputs, spec.input_dim, spec.samples, spec.likelihood, spec.outputs, spec.estimator, spec.seed)
@@ -65,7 +66,7 @@ def _tick(picture: MatrixPicture, spec: explore.Spec) -> str:
     return "-".join(map(str, (*parts, *more, *view, size)))
 
 
-def _frame(picture: MatrixPicture, spec: explore.Spec, layers: int, caption: str, tick: str) -> Frame:
+def _frame(picture: MatrixPicture, spec: Spec, layers: int, caption: str, tick: str) -> Frame:
     """Frames are kept: the bytes that travel are remembered with the frame's panels."""
     key = (
         "frame",
@@ -86,7 +87,7 @@ def _frame(picture: MatrixPicture, spec: explore.Spec, layers: int, caption: str
     return made
 
 
-def _sweep(frame: Frame, spec: explore.Spec, layers: int) -> Sweep | None:
+def _sweep(frame: Frame, spec: Spec, layers: int) -> Sweep | None:
     """Frames over widths, once they are there."""
     pictures_by_width = jobs.cache.get(_sweep_key(spec))
     if pictures_by_width is None:
@@ -100,11 +101,11 @@ def _sweep(frame: Frame, spec: explore.Spec, layers: int) -> Sweep | None:
     return Sweep("Width", tuple(frames[width] for width in widths), tuple(map(str, widths)), widths.index(spec.width))
 
 
-def _sweep_key(spec: explore.Spec) -> object:
+def _sweep_key(spec: Spec) -> object:
     return jobs.key_of("part", "sweep", spec, SWEEP_IGNORES, _widths(spec))
 
 
-def _widths(spec: explore.Spec) -> tuple[int, ...]:
+def _widths(spec: Spec) -> tuple[int, ...]:
     """Widths whose pictures together take little time."""
     chosen: list[int] = []
     spent = 0.0
@@ -115,7 +116,7 @@ def _widths(spec: explore.Spec) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def prepare_sweep(spec: explore.Spec) -> None:
+def prepare_sweep(spec: Spec) -> None:
     """After everything else is drawn: compute the sweep's frames and draw once more, with the scrubber."""
     if spec.zoom or jobs.cache.get(_sweep_key(spec)) is not None:
         return
@@ -135,7 +136,7 @@ def margin_note() -> None:
 def _apply(
     event: MatrixEvents,
     picture: MatrixPicture,
-    spec: explore.Spec,
+    spec: Spec,
     layout: ParameterLayout,
     zoom: Zoom,
     tick: str,
@@ -165,7 +166,7 @@ def _places(picture: MatrixPicture, row: int, column: int) -> Sequence[tuple[Axi
     return ((picture.rows, row), (picture.columns, column))
 
 
-def _pin(picture: MatrixPicture, spec: explore.Spec, layout: ParameterLayout) -> Pin | None:
+def _pin(picture: MatrixPicture, spec: Spec, layout: ParameterLayout) -> Pin | None:
     """The pinned entry, exactly, where it lies inside the picture."""
     if not spec.pin:
         return None
@@ -192,7 +193,7 @@ def pinned_text(found: dict[str, float | str]) -> str:
     )
 
 
-def png(frame: Frame, spec: explore.Spec, picture: MatrixPicture, captions: Sequence[str]) -> bytes:
+def png(frame: Frame, spec: Spec, picture: MatrixPicture, captions: Sequence[str]) -> bytes:
     """The picture as PNG, with settings and link."""
     return pictures.png(
         frame,
@@ -203,7 +204,7 @@ def png(frame: Frame, spec: explore.Spec, picture: MatrixPicture, captions: Sequ
     )
 
 
-def svg(frame: Frame, spec: explore.Spec, picture: MatrixPicture, captions: Sequence[str]) -> str:
+def svg(frame: Frame, spec: Spec, picture: MatrixPicture, captions: Sequence[str]) -> str:
     """The picture as SVG, with settings and link."""
     return pictures.svg(
         frame,

@@ -12,7 +12,7 @@ from figures import style
 from matrix_view import Axis, Frame, Panel, colour_limit
 from matrix_view.encoding import Colour
 
-from fimcore.experiments.explore import Spec
+from fimcore.experiments.explore_spec import Spec
 from fimcore.experiments.matrix_picture import AxisCells, MatrixPicture
 
 BLOCK_WORDS = {"unit": "Block-diagonal by unit", "layer": "Block-diagonal by layer", "diagonal": "Diagonal only"}
@@ -66,7 +66,9 @@ def frame(picture: MatrixPicture, spec: Spec, layers: int, *, caption: str = "",
         Panel(title, values, alt, name, _shares(values) if level == "layers" else None)
         for title, name, values, alt in shown
     )
-    own = tuple(colour_limit(panel.values) for panel in panels)
+    # A few tiles show their whole range; among many cells a few outliers would leave the rest pale.
+    quantile = 1.0 if level == "layers" else 0.995
+    own = tuple(colour_limit(panel.values, quantile) for panel in panels)
     limit = own[0] if spec.colour_range == "shared" else own
     rows, columns = (_axis(cells, layers) for cells in (picture.rows, picture.columns))
     return Frame(panels, rows, columns, limit, note=note(picture, spec), caption=caption, tick=tick)

@@ -29,8 +29,16 @@ def ratios(table: pd.DataFrame, dark: bool) -> go.Figure:
         style.measured(made, rows["width"], rows["measured"], name, dark=dark, index=number, legendgroup=name)
         theory = table[(table["layer"] == layer) & (table["predicted"] > 0)]
         if len(theory):
-            more = {"showlegend": not shown_theory, "legendgroup": "theory", "legendrank": 2000}
-            style.theory(made, theory["width"], theory["predicted"], "Predicted", dark=dark, **more)
+            style.theory(
+                made,
+                theory["width"],
+                theory["predicted"],
+                "Predicted",
+                dark=dark,
+                showlegend=not shown_theory,
+                legendgroup="theory",
+                legendrank=2000,
+            )
             shown_theory = True
     style.doubling_axis(made, widths)
     _decades(made, table[["measured", "low", "high", "predicted"]].to_numpy(dtype=float))

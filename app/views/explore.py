@@ -13,6 +13,7 @@ import matrix_explorer
 import numpy as np
 import page
 import pandas as pd
+import permalinks
 import streamlit as st
 import words
 from figure_export import figure_png, figure_svg
@@ -20,6 +21,7 @@ from figures import explore as figures
 from figures import style
 
 from fimcore.experiments import explore
+from fimcore.experiments.explore_spec import Spec
 from fimcore.experiments.result import Verdict
 
 QUESTION = "explore"
@@ -39,7 +41,7 @@ MEASURES = {
 }
 
 
-def sentence(facts: dict[str, float], spec: explore.Spec) -> str:
+def sentence(facts: dict[str, float], spec: Spec) -> str:
     """The answer in words, from the matrix on screen."""
     between, inside = figures.BETWEEN[spec.blocks], figures.INSIDE[spec.blocks]
     text = f"This network has **{facts['parameters']:,} parameters**. "
@@ -55,7 +57,7 @@ def sentence(facts: dict[str, float], spec: explore.Spec) -> str:
         )
     if facts["dead"]:
         text += f" {words.count_of(int(facts['dead']), 'parameter')} never move the output for these inputs."
-    return text
+    return text.replace(" %", "\u00a0%")
 
 
 def cards(table: pd.DataFrame, theory: pd.DataFrame, verdicts: tuple[Verdict, ...], facts: dict[str, float]) -> None:
@@ -91,6 +93,7 @@ def _mean_and_spread(values: np.ndarray, say: Callable[[float], str]) -> str:
 
 def main() -> None:
     spec = page.spec(QUESTION)
+    assert isinstance(spec, Spec)
     page.heading("Is the Fisher matrix block-diagonal?")
     page.link_notices()
     with st.container(horizontal=True, vertical_alignment="bottom", key="view-bar"):
@@ -131,18 +134,22 @@ def main() -> None:
 
     result = explore.assemble(spec, picture, table, theory, values)
     with st.container(horizontal=True, key="exports"):
-        address = exports.permalinks.current_address(QUESTION)
+        address = permalinks.current_address(QUESTION)
         captions = exports.caption_lines(result, address, sentence(facts, spec).replace("**", ""))
-        png, svg = (
-            partial(make, shown, spec, picture, captions) for make in (matrix_explorer.png, matrix_explorer.svg)
+        drawn = (shown, spec, picture, captions)
+        exports.export_menu(
+            result,
+            png=partial(matrix_explorer.png, *drawn),
+            svg=partial(matrix_explorer.svg, *drawn),
+            label="Export matrices",
         )
-        exports.export_menu(result, png=png, svg=svg)
         chart = exports.caption_lines(result, address, finding)
         title = "Eigenvalues of the Fisher matrix"
         exports.export_menu(
             result,
             name="eigenvalues",
             key="eigenvalues",
+            label="Export eigenvalues",
             png=lambda: figure_png(figure, title, chart, dark),
             svg=lambda: figure_svg(figure, title, chart, dark),
         )
@@ -163,7 +170,7 @@ def main() -> None:
     matrix_explorer.prepare_sweep(spec)
 
 
-def eigenvalue_finding(values: pd.DataFrame, spec: explore.Spec) -> str:
+def eigenvalue_finding(values: pd.DataFrame, spec: Spec) -> str:
     """What the eigenvalues show, in a sentence."""
     full, kept = (values[values["structure"] == name]["eigenvalue"] for name in values["structure"].unique()[:2])
     if not len(full) or not len(kept):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import controls
 import exports
 import jobs
@@ -9,13 +11,15 @@ import lessons
 import numpy as np
 import page
 import pandas as pd
+import permalinks
+import plotly.graph_objects as go
 import streamlit as st
 import words
 from figure_export import figure_png, figure_svg
 from figures import style
 from figures import width as figures
 
-from fimcore.experiments.result import Result
+from fimcore.experiments.result import Result, signed
 from fimcore.experiments.width_spec import Spec
 
 QUESTION = "width"
@@ -26,25 +30,19 @@ def slope_words(row: pd.Series) -> str:
     """ "layer 1: slope −0.50 (−0.52 to −0.48)"."""
     if not np.isfinite(row["slope"]):
         return f"layer {row['layer']}: too few networks to fit"
-    interval = f" ({_two(row['low'])} to {_two(row['high'])})" if np.isfinite(row["low"]) else ""
-    return f"layer {row['layer']}: {_two(row['slope'])}{interval}"
-
-
-def _two(value: float) -> str:
-    """Two decimals with a true minus and without a negative zero."""
-    rounded = round(float(value), 2) + 0.0
-    return f"{words.MINUS if rounded < 0 else ''}{abs(rounded):.2f}"
+    interval = f" ({signed(row['low'])} to {signed(row['high'])})" if np.isfinite(row["low"]) else ""
+    return f"layer {row['layer']}: {signed(row['slope'])}{interval}"
 
 
 def finding(result: Result) -> str:
     """What the sweep shows, in a sentence that names the measure."""
-    slopes, spec = result.tables["slopes"], result.spec
-    outputs = "as many outputs as units" if spec.outputs == "n" else words.count_of(spec.outputs, "output")
+    slopes, outputs = result.tables["slopes"], str(result.spec.outputs)
+    outputs = "as many outputs as units" if outputs == "n" else words.count_of(int(outputs), "output")
     fitted = "; ".join(slope_words(row) for _, row in slopes.iterrows())
     text = f"With {outputs}, the ratio of RMS entries has the log-log slopes **{fitted}**."
     expected = slopes["predicted"].dropna()
     if len(expected):
-        text += f" Predicted: {words.joined([_two(value) for value in expected])}."
+        text += f" Predicted: {words.joined([signed(value) for value in expected])}."
     finite = slopes["slope"].dropna()
     if len(finite) and (finite.abs() < 0.1).all():
         text += " It does not fall with width: with few outputs it is the number of outputs that decides."
@@ -65,33 +63,26 @@ def mass_finding(result: Result, layers: str) -> str:
     )
 
 
-def pictures(result: Result) -> None:
-    """Both pictures; also drawn from partial results while the sweep is running."""
-    dark, tables = page.is_dark(), result.tables
+def ratios_picture(result: Result) -> None:
+    """The first picture; also drawn from partial results while the sweep is running."""
+    tables = result.tables
     samples = tables["ratios"]["samples"]
     inputs = f"{samples.min():,}" if samples.min() == samples.max() else f"{samples.min():,} to {samples.max():,}"
     text = finding(result)
     st.markdown(text)
-    chart = figures.ratios(tables["ratios"], dark)
+    chart = figures.ratios(tables["ratios"], page.is_dark())
     st.plotly_chart(chart, key="ratios", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
     st.caption(
         f"{MEASURE}, per hidden layer, both without bias from the finite number of inputs (N = {inputs}). Points: ratio of "
         f"averages over {words.count_of(result.spec.seeds, 'network')} per width; band: smallest to largest network; "
         "dashed: mean-field prediction at these widths."
     )
+
+
+def mass_picture(result: Result) -> None:
+    """The second picture, over the layers that were chosen."""
     st.header("And all of them together?", anchor=False)
-    layers = "all layers" if st.session_state.get("mass-layers") == "All layers" else "hidden layers"
-    text = mass_finding(result, layers)
-    st.markdown(text)
-    st.plotly_chart(
-        figures.mass(tables["mass"], layers, dark), key="mass", theme=None, config=style.CHART_CONFIG, alt=text
-    )
-
-
-def details(result: Result) -> None:
-    """Slopes, verdicts, tables and exports of a sweep that is over or was stopped."""
-    dark, tables = page.is_dark(), result.tables
-    st.segmented_control(
+    layers = st.segmented_control(
         "Shares over",
         ["Hidden layers", "All layers"],
         default="Hidden layers",
@@ -99,26 +90,38 @@ def details(result: Result) -> None:
         key="mass-layers",
         persist_state="session",
         help="With one output the read-out is one unit: all of its block counts as in-unit.",
+    ).lower()
+    text = mass_finding(result, layers)
+    st.markdown(text)
+    chart = figures.mass(result.tables["mass"], layers, page.is_dark())
+    st.plotly_chart(chart, key="mass", theme=None, config=style.CHART_CONFIG, alt=text)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        export(result, "mass", "Shares of the sum of squared entries", chart, text)
+        page.as_table("mass", result.tables["mass"])
+
+
+def export(result: Result, name: str, title: str, chart: go.Figure, text: str) -> None:
+    """Files of one picture and of everything behind it."""
+    dark = page.is_dark()
+    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
+    exports.export_menu(
+        result,
+        name=name,
+        key=name,
+        png=partial(figure_png, chart, title, captions, dark),
+        svg=partial(figure_svg, chart, title, captions, dark),
     )
-    page.as_table("mass", tables["mass"], label="Show the shares as table")
-    st.header("Slopes", anchor=False)
+
+
+def details(result: Result) -> None:
+    """What stands below the first picture, from a sweep that is over or was stopped."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        export(result, "ratios", MEASURE, figures.ratios(result.tables["ratios"], page.is_dark()), finding(result))
+        page.as_table("ratios", result.tables["ratios"])
+    mass_picture(result)
+    st.header("Slopes, measured and predicted", anchor=False)
     for verdict in result.verdicts:
         st.markdown(f"- {verdict.sentence}")
-    page.as_table("ratios", tables["ratios"], label="Show the ratios as table")
-    address = exports.permalinks.current_address(QUESTION)
-    with st.container(horizontal=True, key="exports"):
-        for key, title, make, text in (
-            ("ratios", MEASURE, lambda: figures.ratios(tables["ratios"], dark), finding(result)),
-            ("mass", "Shares of the sum of squares", lambda: figures.mass(tables["mass"], "hidden layers", dark), ""),
-        ):
-            captions = exports.caption_lines(result, address, text.replace("**", ""))
-            exports.export_menu(
-                result,
-                name=key,
-                key=key,
-                png=lambda make=make, title=title, captions=captions: figure_png(make(), title, captions, dark),
-                svg=lambda make=make, title=title, captions=captions: figure_svg(make(), title, captions, dark),
-            )
 
 
 spec = page.spec(QUESTION)
@@ -126,7 +129,7 @@ assert isinstance(spec, Spec)
 page.heading("What does width change?")
 page.link_notices()
 controls.view_controls(QUESTION, "C", "w0", "w1")
-found = jobs.compute(QUESTION, spec, draw=pictures)
+found = jobs.compute(QUESTION, spec, draw=ratios_picture)
 running = (QUESTION, "run") in jobs.session_jobs().watched
 if isinstance(found, Result) and not running:
     details(found)

@@ -159,6 +159,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def signed(value: float, decimals: int = 2) -> str:
+    """Fixed decimals with a true minus sign, and no negative zero: "−0.50", "0.00"."""
+    rounded = round(value, decimals) + 0.0
+    return f"{'−' if rounded < 0 else ''}{abs(rounded):.{decimals}f}"
+
+
 def verdict(quantity: str, measured: NDArray[np.float64], predicted: float, reason: str = "") -> Verdict:
     """Compare values over seeds with a prediction; `reason` says why there is none when `predicted` is not finite.
 

@@ -19,7 +19,7 @@ from fimcore.budget import Budget
 from fimcore.experiments import predicted
 from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops
 from fimcore.experiments.network_spec import NetworkSpec
-from fimcore.experiments.result import Result, Verdict
+from fimcore.experiments.result import Result, Verdict, signed
 from fimcore.experiments.setting import factors_of, input_dimension, sample_count
 from fimcore.experiments.width_spec import Spec
 from fimcore.fisher import block_norms_from_factors
@@ -234,11 +234,11 @@ def _verdicts(slopes: pd.DataFrame) -> tuple[Verdict, ...]:
         if not np.isfinite(row["predicted"]):
             verdicts.append(Verdict(name, "no prediction", f"{name}: no prediction here. {row['reason']}".strip()))
             continue
-        facts = f"predicted {row['predicted']:.2f}, measured {row['slope']:.2f}"
+        facts = f"predicted {signed(row['predicted'])}, measured {signed(row['slope'])}"
         if not np.isfinite(row["high"]):
             verdicts.append(Verdict(name, "too few seeds to say", f"{name}: {facts}: too few networks to say."))
             continue
-        facts += f" ({row['low']:.2f} to {row['high']:.2f}, {row['networks']} networks)"
+        facts += f" ({signed(row['low'])} to {signed(row['high'])}, {row['networks']} networks)"
         inside = row["low"] <= row["predicted"] <= row["high"]
         word = "agrees" if inside else "close" if abs(row["slope"] - row["predicted"]) <= 0.05 else "disagrees"
         verdicts.append(Verdict(name, word, f"{name}: {facts}: {word}."))

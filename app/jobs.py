@@ -29,7 +29,7 @@ from fimcore.experiments.network_spec import NetworkSpec
 INLINE_SECONDS = 1.5
 BUSY_AFTER, PROGRESS_AFTER = 0.5, 0.3
 EXPECTED = (ValueError, OverflowError)  # refusals with a sentence for the visitor: BudgetError, InputError, ...
-_TOP = "_status_place"
+_TOP, _TOLD = "_status_place", "_refusals_told"
 
 cache = ResultCache(max_entries=256, max_bytes=384 * 2**20)
 _slots = threading.BoundedSemaphore(worker_count())
@@ -88,11 +88,14 @@ def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> 
     try:
         return admit(spec, module.cost, limits)
     except BudgetError as error:
-        fits = largest_width(spec, module.cost, limits or default_limits())
+        sentence, fits = str(error), largest_width(spec, module.cost, limits or default_limits())
         remedy = (f"Use width {fits}", {"n": fits}) if fits else None
-        problems.show_problem(str(error), remedy, key=f"too-large-{question}")
     except EXPECTED as error:
-        problems.show_problem(str(error), key=f"cost-{question}")
+        sentence, remedy = str(error), None
+    told = st.session_state.setdefault(_TOLD, set())
+    if sentence not in told:  # the parts of a page are refused together, and once is enough
+        told.add(sentence)
+        problems.show_problem(sentence, remedy, key=f"refused-{question}-{len(told)}")
     return None
 
 
@@ -139,7 +142,7 @@ def compute(
             asked = admitted(question, spec, limits)
         if asked is None:
             return show(_seen(place))
-        if asked.seconds >= INLINE_SECONDS:
+        if (asked.seconds if seconds is None else seconds) >= INLINE_SECONDS:
             with cards:
                 return _in_background(place, key, _plain_spec(spec, ignore), show)
         with cards, _told(name):
@@ -194,6 +197,7 @@ def _seen(place: tuple[str, str]) -> Any | None:
 def open_top() -> None:
     """The place at the top of the page where progress and trouble of its parts appear; made by the entry script."""
     st.session_state[_TOP] = st.container(key="status")
+    st.session_state[_TOLD] = set()
 
 
 def _top() -> Any:

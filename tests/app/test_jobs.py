@@ -49,6 +49,7 @@ def frame() -> None:
 
     from fimcore.experiments.network_spec import NetworkSpec
 
+    jobs.open_top()
     spec = NetworkSpec(width=st.session_state["n"])
     st.session_state["result"] = jobs.compute("explore", spec, draw=lambda result: st.text(f"drawn: {result}"))
 

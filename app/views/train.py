@@ -38,7 +38,7 @@ def charts(result: Result) -> None:
         (right, SECONDS_KEY, "Per second", figures.loss_against_seconds(lines, dark=dark, goal=goal), "seconds"),
     ):
         with place:
-            st.subheader(title, anchor=False)
+            st.header(title, anchor=False)
             st.plotly_chart(
                 made, key=key, theme=None, config=style.CHART_CONFIG, alt=train_words.alt_text(summary, against)
             )
@@ -69,7 +69,7 @@ def details(result: Result) -> None:
         problems.show_problem(trouble.sentence, (trouble.label, trouble.changes), key=f"train-{trouble.optimizer}")
     goal = train_words.share_text(spec.goal)  # type: ignore[attr-defined]
     most = spec.steps  # type: ignore[attr-defined]
-    st.subheader(f"To {goal} of the starting loss", anchor=False)
+    st.header(f"To {goal} of the starting loss", anchor=False)
     with st.container(horizontal=True, key="metric-cards"):
         for _, row in summary.iterrows():
             card = train_words.card(row, most)

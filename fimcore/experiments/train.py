@@ -47,7 +47,7 @@ AUTOMATIC_ADAM = 0.03
 
 SECONDS_BETWEEN_PARTIALS = 0.2
 STEP_OVERHEAD = 8e-4  # seconds of a step that do not depend on the sizes
-CHOLESKY_SLOWDOWN = 8.0
+CHOLESKY_SLOWDOWN = 3.0
 
 
 @dataclass(frozen=True)

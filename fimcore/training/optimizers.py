@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from fimcore.fisher.factors import Factors, factors
 from fimcore.likelihoods import Likelihood
@@ -63,14 +64,29 @@ def move(
 def _adam(
     network: Network, gradient: Tensor, learning_rate: float, state: tuple[Tensor, ...]
 ) -> tuple[Network, tuple[Tensor, ...]]:
-    """One step of torch.optim.Adam on the parameter vector; state = (updates so far, first moment, second moment)."""
-    parameter = torch.nn.Parameter(network.parameter_vector())
-    parameter.grad = gradient
-    adam = torch.optim.Adam([parameter], lr=learning_rate)
-    if state:
-        # Cloned, because Adam writes into its moments and a Step is frozen.
-        count, first, second = (part.clone() for part in state)
-        adam.state[parameter] = {"step": count, "exp_avg": first, "exp_avg_sq": second}
-    adam.step()
-    kept = adam.state[parameter]
-    return network.with_parameters(parameter.detach()), (kept["step"], kept["exp_avg"], kept["exp_avg_sq"])
+    """One step of torch's Adam on the parameter vector; state = (updates so far, first moment, second moment).
+
+    The functional form, because it takes its state from outside; torch.optim.Adam with its defaults calls the same function.
+    """
+    vector = network.parameter_vector()
+    if not state:
+        state = (torch.tensor(0.0), torch.zeros_like(vector), torch.zeros_like(vector))
+    # Cloned, because Adam writes into its moments and a Step is frozen.
+    count, first, second = (part.clone() for part in state)
+    adam(
+        [vector],
+        [gradient],
+        [first],
+        [second],
+        max_exp_avg_sqs=[],
+        state_steps=[count],
+        foreach=False,
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=learning_rate,
+        weight_decay=0.0,
+        eps=1e-8,
+        maximize=False,
+    )
+    return network.with_parameters(vector), (count, first, second)

@@ -56,8 +56,9 @@ def mass_finding(result: Result, layers: str) -> str:
     table = result.tables["mass"]
     rows = table[(table["layers"] == layers) & (table["part"] == "in_unit")].sort_values("width")
     first, last = rows.iloc[0], rows.iloc[-1]
+    layers_words = "all layers" if layers == "all layers" else "the hidden layers"
     return (
-        f"Over the {layers}, entries inside one unit hold {words.percent(first['measured'])} of the sum of squared "
+        f"Over {layers_words}, entries inside one unit hold {words.percent(first['measured'])} of the sum of squared "
         f"entries at width {first['width']:,} and {words.percent(last['measured'])} at width {last['width']:,}. "
         "Small entries are many: the rest of the sum lies between units."
     )

@@ -1,0 +1,27 @@
+"""Every page opens: alive, at rest, with its question as the only top heading, on a desktop and on a phone."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.driver import PHONE, sideways_scroll
+
+PAGES = {"/": "Fisher matrix", "/width": "", "/train": "", "/about": ""}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_opens_on_a_desktop(open_app, path):
+    page = open_app(path)
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_count(1)
+    expect(heading).to_contain_text(PAGES[path])
+    assert sideways_scroll(page) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_opens_on_a_phone_without_sideways_scroll(open_app, path, scheme):
+    page = open_app(path, viewport=PHONE, color_scheme=scheme)
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert sideways_scroll(page) == 0

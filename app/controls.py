@@ -18,9 +18,8 @@ import uploads
 import words
 from settings import CSV_KEY, Setting, settings_of, value_of
 
-from fimcore.budget import BudgetError
 from fimcore.experiments import SpecError, load, spec_from_mapping
-from fimcore.experiments.cost import admit
+from fimcore.experiments.cost import default_limits
 from fimcore.experiments.critical import critical_weight_variance
 from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.inputs import InputError
@@ -254,15 +253,15 @@ def _cost_line(question: str | None, spec: NetworkSpec | None) -> None:
     module = load(question)
     try:
         asked = module.cost(spec)
-        admit(spec, module.cost)
-    except BudgetError as error:
-        st.caption(f":red[**Too large.** {error}]")
-        return
-    except (InputError, ValueError, OverflowError):
+    except (ValueError, OverflowError):  # told beside the picture
         return
     line = f"P = {asked.parameters:,} · {words.entries(asked.entries)} · about {words.duration(asked.seconds)}"
-    late = asked.seconds > INLINE_SECONDS
-    st.caption(f":orange[{line}, runs in the background]" if late else line)
+    allowed = default_limits()
+    if asked.bytes > allowed.memory_bytes or asked.seconds > allowed.seconds:
+        line = f":red[**Too large:** P = {asked.parameters:,} · {words.entries(asked.entries)}]"
+    elif asked.seconds > INLINE_SECONDS:
+        line = f":orange[{line}, runs in the background]"
+    st.markdown(f":small[{line}]")
 
 
 def read_spec(question: str | None) -> NetworkSpec:

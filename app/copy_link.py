@@ -22,6 +22,10 @@ _CSS = """
 .copy button { display: inline-flex; align-items: center; gap: 6px; }
 .copy .said { font-size: 0.875rem; color: var(--quiet); }
 .copy input { position: fixed; top: -100px; }
+@media (max-width: 640px) {
+  .copy button span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .copy button { width: 36px; padding: 0; justify-content: center; }
+}
 """
 
 _JS = """

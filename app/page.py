@@ -13,11 +13,13 @@ import settings
 import streamlit as st
 from copy_link import copy_link
 
-from fimcore.experiments import SpecError
+from fimcore.experiments import SpecError, load
 from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.inputs import InputError
 from fimcore.places import assets_folder
 
+MEANWHILE = "Until then the picture shows the last settings that work."
+_FAULTS = "_settings_that_do_not_fit"
 TAGLINE = "Fisher geometry of random deep networks"
 
 
@@ -27,7 +29,7 @@ def header() -> None:
     st.logo(str(assets_folder() / "logo.svg"), size="large")
     if st.context.is_embedded:
         return
-    with st.container(horizontal=True, vertical_alignment="center", key="page-header"):
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="page-header"):
         st.markdown(f"**fimcore** &nbsp; {TAGLINE}", width="stretch")
         copy_link()
 
@@ -54,7 +56,15 @@ def heading(title: str, sentence: str = "") -> None:
 
 
 def link_notices() -> None:
-    """What of a link could not be used, until it is dismissed."""
+    """Below the title: what of a link could not be used, until it is dismissed, and settings that do not fit together."""
+    # Always there, so that what follows keeps its place and its state in the browser.
+    with st.container(key="notices"):
+        _link_card()
+        for number, (sentence, remedy) in enumerate(st.session_state.get(_FAULTS, ())):
+            problems.show_problem(f"{sentence} {MEANWHILE}", remedy, key=f"fault-{number}")
+
+
+def _link_card() -> None:
     found = permalinks.notices()
     if not found:
         return
@@ -66,27 +76,21 @@ def link_notices() -> None:
 
 
 def spec(question: str) -> NetworkSpec:
-    """The Spec to show: of the present settings, or, after a sentence that says what is wrong, the last that worked."""
+    """The Spec to show: of the present settings, or the last that worked; `link_notices` then says what is wrong."""
     memory = f"_last_spec_{question}"
+    st.session_state[_FAULTS] = ()
     try:
-        found = controls.read_spec(question)
+        found = st.session_state[memory] = controls.read_spec(question)
     except SpecError as error:
-        for number, (field, sentence) in enumerate(error.faults.items()):
-            remedy = controls.remedy(question, field)
-            problems.show_problem(f"{sentence} {_meanwhile()}", remedy, key=f"fault-{number}")
+        st.session_state[_FAULTS] = [
+            (sentence, controls.remedy(question, field)) for field, sentence in error.faults.items()
+        ]
     except InputError as error:
-        problems.show_problem(f"{error} {_meanwhile()}", key="fault-input")
+        st.session_state[_FAULTS] = [(str(error), None)]
     else:
-        st.session_state[memory] = found
         return found
-    from fimcore.experiments import load
-
     kept: NetworkSpec | None = st.session_state.get(memory)
     return kept if kept is not None else load(question).Spec()
-
-
-def _meanwhile() -> str:
-    return "Until then the picture shows the last settings that work."
 
 
 def metric_cards(cards: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:

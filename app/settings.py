@@ -21,7 +21,7 @@ from fimcore.experiments import QUESTIONS, load
 from fimcore.experiments.control import Control, bounds_of, control_of
 from fimcore.experiments.network_spec import NetworkSpec
 
-CSV_KEY = "csv"
+CSV_KEY, _CHOSEN = "csv", "_chosen_settings"
 
 
 class UnfitError(ValueError):
@@ -224,10 +224,17 @@ def apply(changes: Mapping[str, Any]) -> None:
 
 
 def move(before: str | None, after: str | None) -> None:
-    """On the way from one page to another, what stood at its default takes the default of the new page."""
-    new = settings_of(after)
+    """On the way from one page to another, what nobody chose takes the default of the new page.
+
+    A choice stays a choice where it happens to be a page's default, so that the network comes back as it was.
+    """
+    new, chosen = settings_of(after), st.session_state.setdefault(_CHOSEN, set())
     for key, setting in settings_of(before).items():
-        if key in new and key in st.session_state and value_of(setting) == setting.default:
+        if key not in st.session_state:
+            continue
+        if value_of(setting) != setting.default:
+            chosen.add(key)
+        elif key not in chosen and key in new:
             apply({key: new[key].default})
 
 
@@ -235,3 +242,4 @@ def reset(question: str | None, keep: frozenset[str] = frozenset()) -> None:
     """All settings of a page back to their defaults."""
     apply({key: setting.default for key, setting in settings_of(question).items() if key not in keep})
     st.session_state.pop(CSV_KEY, None)
+    st.session_state.pop(_CHOSEN, None)

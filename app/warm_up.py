@@ -15,7 +15,6 @@ import streamlit as st
 SLOW = ("torch", "plotly.graph_objects", "pandas", "scipy.special", "scipy.linalg", "sklearn.datasets", "PIL.Image")
 # Question, function, fields it does not depend on: what a first visitor sees.
 DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("explore", "run", ()),
     ("width", "run", ()),
     ("train", "run", ()),
 )

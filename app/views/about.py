@@ -143,8 +143,7 @@ REFERENCES = (
     ),
     (
         "Karakida, Osawa",
-        "Understanding Approximate Fisher Information for Fast Convergence of Natural Gradient Descent in Wide Neural "
-        "Networks",
+        "Understanding Approximate Fisher Information for Fast Convergence of Natural Gradient Descent in Wide Networks",
         "2010.00879",
     ),
     (
@@ -187,6 +186,12 @@ def bibtex() -> str:
 
 
 def main() -> None:
+    # One column at reading width: the formulas are centred in it.
+    with st.container(width=780):
+        contents()
+
+
+def contents() -> None:
     st.title("How is this computed?", anchor=False)
     st.markdown(
         "Everything you see is measured on networks that are drawn from your settings, beside what mean-field theory predicts "

@@ -21,6 +21,7 @@ def frame() -> None:
     permalinks.publish(question)
     controls.view_controls(question)
     spec = page.spec(question)
+    page.link_notices()
     st.session_state["spec"] = spec
 
 
@@ -107,11 +108,10 @@ def test_new_seed_and_presets() -> None:
     assert not page.exception
 
 
-def test_cost_line_says_parameters_entries_and_time_and_refuses_in_words() -> None:
+def test_cost_line_says_parameters_entries_and_time_and_says_when_it_is_too_large() -> None:
     page = page_of("explore")
-    assert any(each.value.startswith("P = 833") for each in page.caption)
+    assert any("P = 833 · 0.7 M entries · about" in each.value for each in page.markdown)
     page.session_state["n"] = 512
     page.session_state["L"] = 12
     page.run()
-    refusal = next(each.value for each in page.caption if "Too large" in each.value)
-    assert "Largest width" in refusal
+    assert any("Too large" in each.value and "T entries" in each.value for each in page.markdown)

@@ -174,6 +174,15 @@ def test_network_moves_along_to_another_page_and_defaults_do_not() -> None:
     assert dict(page.query_params) == {"L": "5"}
 
 
+def test_choice_that_is_a_default_elsewhere_comes_back() -> None:
+    page = page_at(N="100")
+    for question in ("train", "explore"):
+        page.session_state["page"] = question
+        page.run()
+        assert page.session_state["N"] == 100
+    assert dict(page.query_params) == {"N": "100"}
+
+
 def test_hide_removes_controls() -> None:
     page = page_at(hide="est,n")
     keys = {each.key for each in [*page.select_slider, *page.slider, *page.get("button_group")]}

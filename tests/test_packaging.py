@@ -14,6 +14,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import fimcore
+import fimcore.fisher
+import fimcore.meanfield
+import fimcore.training
 from fimcore.places import app_script, assets_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,3 +127,10 @@ def test_no_text_contains_a_path_of_somebodys_machine():
         for match in PATHS_OF_A_MACHINE.finditer(path.read_text(encoding="utf-8"))
     ]
     assert not found
+
+
+def test_the_changelog_names_every_public_name():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    named = {word.rsplit(".", 1)[-1] for word in re.findall(r"`([\w.]+)`", changelog)}
+    public = {*fimcore.__all__, *fimcore.meanfield.__all__, *fimcore.fisher.__all__, *fimcore.training.__all__}
+    assert not public - named - {"experiments", "meanfield", "inputs"}

@@ -114,7 +114,8 @@ def admit(spec: AnySpec, cost: Callable[[AnySpec], Cost], limits: Budget | None 
     asked = cost(spec)
     if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
         return asked
-    what = f"Width {spec.width} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters (the full "
+    width = getattr(spec, spec.size_field)
+    what = f"Width {width} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters (the full "
     what += f"matrix alone is {size_in_words(8.0 * asked.entries)}); "
     if asked.bytes > limits.memory_bytes:
         what += f"this needs {size_in_words(asked.bytes)}, and {size_in_words(limits.memory_bytes)} is the limit here."
@@ -129,13 +130,14 @@ def largest_width(
     spec: AnySpec,
     cost: Callable[[AnySpec], Cost],
     limits: Budget | None = None,
-    widths: Iterable[int] = WIDTH_STEPS,
+    widths: Iterable[int] = (*WIDTH_STEPS, 1024, 2048),
 ) -> int | None:
     """The largest listed width below the Spec's that fits the limits, or None."""
     limits = limits or default_limits()
+    smallest = getattr(spec, "narrowest", 0)
     for width in sorted(widths, reverse=True):
-        if width < spec.width:
-            asked = cost(spec.model_copy(update={"width": width}))
+        if smallest < width < getattr(spec, spec.size_field):
+            asked = cost(spec.model_copy(update={spec.size_field: width}))
             if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
                 return width
     return None

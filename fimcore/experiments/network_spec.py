@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,9 @@ CSV_MAX_COLUMNS = 64
 
 class NetworkSpec(BaseModel):
     """Everything that determines a random network, its inputs and its output family: a frozen, hashable value."""
+
+    # The field that says how wide the largest network is: what a refusal names and proposes to lower.
+    size_field: ClassVar[str] = "width"
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,8 @@ SWEEP_STEPS = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 class Spec(NetworkSpec):
     """A sweep over widths; `width` itself is not used, everything else of the network is."""
+
+    size_field: ClassVar[str] = "widest"
 
     outputs: Annotated[  # type: ignore[assignment]
         int | Literal["n"],

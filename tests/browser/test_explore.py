@@ -251,7 +251,7 @@ def test_ten_fast_changes_end_on_the_last(open_app):
 
 def test_too_large_a_network_is_refused_with_what_fits(open_app):
     page = open_app("/?n=512&L=6")
-    card = control(page, "card-too-large-explore")
+    card = page.locator("[class*=st-key-card-refused-explore]")
     expect(card).to_contain_text("has 1.58 million parameters")
     expect(card).to_contain_text("Largest width that works")
     card.get_by_role("button").click()

@@ -14,7 +14,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-.PHONY: help app test setup lint format unit pages browser bench lock clean
+.PHONY: help app test setup lint check-lint check-format check-types check-contract format unit pages browser bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,10 +43,19 @@ setup: $(STAMP)
 app: $(STAMP)
 	@$(BIN)/python -m fimcore app $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
-lint: $(STAMP)
+# Four targets, so that `make --keep-going` shows the faults of all of them.
+lint: check-lint check-format check-types check-contract
+
+check-lint: $(STAMP)
 	@echo "== lint" && $(BIN)/python -m ruff check .
+
+check-format: $(STAMP)
 	@echo "== format" && $(BIN)/python -m ruff format --check .
+
+check-types: $(STAMP)
 	@echo "== types" && $(BIN)/python -m mypy
+
+check-contract: $(STAMP)
 	@echo "== import contract" && $(BIN)/lint-imports --no-cache
 
 format: $(STAMP)

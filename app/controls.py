@@ -12,13 +12,15 @@ from typing import Any
 
 import permalinks
 import presets
+import problems
 import settings
+import specs
 import streamlit as st
 import uploads
 import words
 from settings import CSV_KEY, Setting, settings_of, value_of
 
-from fimcore.experiments import SpecError, load, spec_from_mapping
+from fimcore.experiments import SpecError, load
 from fimcore.experiments.cost import default_limits
 from fimcore.experiments.critical import critical_weight_variance
 from fimcore.experiments.network_spec import NetworkSpec
@@ -117,7 +119,7 @@ def sidebar(question: str | None) -> NetworkSpec | None:
         _seeds(question)
         spec = None
         with suppress(SpecError, InputError):  # told beside the picture, where the visitor looks
-            spec = read_spec(question)
+            spec = specs.read_spec(question)
         _cost_line(question, spec)
     return spec
 
@@ -229,7 +231,7 @@ def _uploader() -> None:
     st.file_uploader("CSV of numbers", type="csv", key="upload", max_upload_size=2, on_change=_take_upload)
     fault = st.session_state.get(_UPLOAD_FAULT, "")
     if fault:
-        st.warning(fault, icon=":material/warning:")
+        st.warning(problems.plain(fault), icon=":material/warning:")
     elif st.session_state.get(CSV_KEY):
         st.caption("Uploaded; columns are standardised. It stays on this server until it stops.")
 
@@ -255,43 +257,10 @@ def _cost_line(question: str | None, spec: NetworkSpec | None) -> None:
         asked = module.cost(spec)
     except (ValueError, OverflowError):  # told beside the picture
         return
-    line = f"P = {asked.parameters:,} · {words.entries(asked.entries)} · about {words.duration(asked.seconds)}"
+    line = f"P = {asked.parameters:,} · {words.entries(asked.entries)} · {words.about(asked.seconds)}"
     allowed = default_limits()
     if asked.bytes > allowed.memory_bytes or asked.seconds > allowed.seconds:
         line = f":red[**Too large:** P = {asked.parameters:,} · {words.entries(asked.entries)}]"
     elif asked.seconds > INLINE_SECONDS:
         line = f":orange[{line}, runs in the background]"
     st.markdown(f":small[{line}]")
-
-
-def read_spec(question: str | None) -> NetworkSpec:
-    """The page's Spec from the present values.
-
-    Raises:
-        SpecError: values that do not fit together, one sentence each; InputError: a CSV is asked for and none is here.
-    """
-    table = settings_of(question)
-    chosen = {setting.name: value_of(setting) for setting in table.values() if setting.owner != "view"}
-    if chosen["inputs"] == "csv":
-        path = uploads.path_of(st.session_state.get(CSV_KEY, ""))
-        if path is None:
-            raise InputError("Choose a CSV: numbers only, at most 2 MB and 64 columns.")
-        chosen["data_file"] = path
-    if question is None:
-        return NetworkSpec.model_validate(chosen)
-    return spec_from_mapping(question, chosen)
-
-
-def remedy(question: str, field: str) -> tuple[str, dict[str, Any]] | None:
-    """A label and values by address key that make settings fit together again, where one click does."""
-    now = settings.values(question)
-    outputs = next((key for key, setting in settings_of(question).items() if setting.name == "outputs"), None)
-    if not field and now["out"] == "softmax" and outputs is not None and now[outputs] in (0, 1):
-        classes = 10 if now["in"] == "digits" or outputs == "C" else 2
-        return f"Use {classes} classes", {outputs: classes}
-    if not field and outputs is not None and now["est"] == "empirical" and now["in"] == "digits":
-        return "Use 10 outputs", {outputs: 10}
-    for setting in settings_of(question).values():
-        if setting.name == field:
-            return f"Back to {setting.name_of(setting.default)}", {setting.key: setting.default}
-    return None

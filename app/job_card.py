@@ -18,11 +18,11 @@ def sentence(job: Job, pool: Pool) -> str:
         ahead, left = pool.ahead_of(job), pool.seconds_ahead()
         if ahead == 0:
             return "Starting …"
-        soon = f" Yours starts in about {words.duration(left)};" if left == left else " Yours comes next;"
+        soon = f" Yours starts in {words.about(left)};" if left == left else " Yours comes next;"
         return f"{words.count_of(ahead, 'computation')} ahead.{soon} everything already computed still works."
     what = job.message or "this setting"
     left = job.seconds_left
-    return f"Computing {what}, about {words.duration(left)} left." if left == left else f"Computing {what} …"
+    return f"Computing {what}, {words.about(left)} left." if left == left else f"Computing {what} …"
 
 
 def live_card(job: Job, pool: Pool, cancel: Callable[[], None], show: Callable[[], Any], *, key: str) -> None:

@@ -6,35 +6,29 @@ chunks, where Streamlit ends it as soon as the visitor has asked for something e
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import inline
 import job_card
 import problems
 import streamlit as st
-from result_cache import ResultCache
-from worker import takes_progress
+from inline import cache as cache  # pages keep pictures of their own in it
+from inline import compute_here
 from worker_pool import AHEAD, Job, Pool, worker_count
 
 from fimcore.budget import Budget, BudgetError
 from fimcore.experiments import load
+from fimcore.experiments.control import control_of
 from fimcore.experiments.cost import Cost, admit, default_limits, largest_width
 from fimcore.experiments.network_spec import NetworkSpec
 
 INLINE_SECONDS = 1.5
-BUSY_AFTER, PROGRESS_AFTER = 0.5, 0.3
 EXPECTED = (ValueError, OverflowError)  # refusals with a sentence for the visitor: BudgetError, InputError, ...
-_TOP, _TOLD = "_status_place", "_refusals_told"
-
-cache = ResultCache(max_entries=256, max_bytes=384 * 2**20)
-_slots = threading.BoundedSemaphore(worker_count())
-_turns: dict[Hashable, threading.Lock] = {}
-_turns_lock = threading.Lock()
+_TOLD = "_refusals_told"
 
 
 @st.cache_resource(show_spinner=False)
@@ -77,11 +71,6 @@ def _plain_spec(spec: NetworkSpec, ignore: tuple[str, ...]) -> NetworkSpec:
     return spec.model_copy(update={name: fields[name].default for name in ignore}) if ignore else spec
 
 
-def tick() -> None:
-    """Any access to the session state is where Streamlit stops a run that has been overtaken."""
-    "n" in st.session_state  # noqa: B015
-
-
 def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> Cost | None:
     """What a setting costs, or None after showing why it is refused and what would fit."""
     module = load(question)
@@ -89,7 +78,8 @@ def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> 
         return admit(spec, module.cost, limits)
     except BudgetError as error:
         sentence, fits = str(error), largest_width(spec, module.cost, limits or default_limits())
-        remedy = (f"Use width {fits}", {"n": fits}) if fits else None
+        size = control_of(type(spec).model_fields[spec.size_field])
+        remedy = (f"Use width {fits}", {size.url: fits}) if fits and size else None
     except EXPECTED as error:
         sentence, remedy = str(error), None
     told = st.session_state.setdefault(_TOLD, set())
@@ -142,11 +132,12 @@ def compute(
             asked = admitted(question, spec, limits)
         if asked is None:
             return show(_seen(place))
-        if (asked.seconds if seconds is None else seconds) >= INLINE_SECONDS:
+        expected = asked.seconds if seconds is None else seconds
+        if expected >= INLINE_SECONDS:
             with cards:
-                return _in_background(place, key, _plain_spec(spec, ignore), show)
+                return _in_background(place, key, _plain_spec(spec, ignore), show, expected)
         with cards, _told(name):
-            result = _inline(key, getattr(load(question), function), _plain_spec(spec, ignore))
+            result = compute_here(key, getattr(load(question), function), _plain_spec(spec, ignore))
         if result is None:
             return show(_seen(place))
     mine.drop(place)
@@ -161,8 +152,8 @@ def compute_part(
     key = key_of("part", name, spec, ignore, *extra)
     found = cache.get(key)
     if found is None:
-        with _top(), _told(name):
-            found = _inline(key, function, _plain_spec(spec, ignore), *extra)
+        with inline.top(), _told(name):
+            found = compute_here(key, function, _plain_spec(spec, ignore), *extra)
     place = ("part", name)
     if found is None:
         return _seen(place)
@@ -185,6 +176,12 @@ def precompute(question: str, spec: NetworkSpec, function: str = "run", ignore: 
         pool().watch(key, (question, function, plain.model_dump_json()), AHEAD)
 
 
+def open_page() -> None:
+    """Called once a run by the entry script, above the page."""
+    inline.open_top()
+    st.session_state[_TOLD] = set()
+
+
 def _seen_key(place: tuple[str, str]) -> str:
     return f"_seen_{place[0]}_{place[1]}"
 
@@ -192,16 +189,6 @@ def _seen_key(place: tuple[str, str]) -> str:
 def _seen(place: tuple[str, str]) -> Any | None:
     """What this visitor saw here last, if it is still there."""
     return cache.get(st.session_state.get(_seen_key(place)))
-
-
-def open_top() -> None:
-    """The place at the top of the page where progress and trouble of its parts appear; made by the entry script."""
-    st.session_state[_TOP] = st.container(key="status")
-    st.session_state[_TOLD] = set()
-
-
-def _top() -> Any:
-    return st.session_state[_TOP] if _TOP in st.session_state else st.container()
 
 
 @contextmanager
@@ -215,62 +202,12 @@ def _told(where: str) -> Iterator[None]:
         problems.show_broken(error)
 
 
-def _inline(key: Hashable, function: Callable[..., Any], spec: NetworkSpec, *extra: Hashable) -> Any:
-    """Compute in this thread: one visitor per setting, and never more computations than cores but one."""
-    with _top():
-        notice = st.empty()
-    with _turns_lock:
-        turn = _turns.setdefault(key, threading.Lock())
-    try:
-        with _waiting(turn, notice), _waiting(_slots, notice):
-            found = cache.get(key)
-            if found is None:
-                found = _called(function, spec, extra, notice)
-                cache.put(key, found)
-        return found
-    finally:
-        with _turns_lock:
-            _turns.pop(key, None)
-
-
-def _called(function: Callable[..., Any], spec: NetworkSpec, extra: tuple[Hashable, ...], notice: Any) -> Any:
-    """The function with a `progress` that lets Streamlit stop it, and shows a bar once it takes a moment."""
-    began, shown_at = time.monotonic(), 0.0
-
-    def report(fraction: float, message: str = "", *_: Any) -> None:
-        nonlocal shown_at
-        tick()
-        now = time.monotonic()
-        if now - began > PROGRESS_AFTER and now - shown_at > 0.1:
-            shown_at = now
-            notice.progress(min(max(float(fraction), 0.0), 1.0))
-
-    tick()
-    found = function(spec, *extra, **({"progress": report} if takes_progress(function) else {}))
-    if shown_at:
-        notice.empty()
-    return found
-
-
-@contextmanager
-def _waiting(lock: Any, notice: Any) -> Iterator[None]:
-    """Hold a lock; whoever waits for long is told, and may ask for something else meanwhile."""
-    began, told = time.monotonic(), False
-    while not lock.acquire(timeout=0.05):
-        tick()
-        if not told and time.monotonic() - began > BUSY_AFTER:
-            notice.caption("Others are computing. Yours starts in a moment; everything already computed still works.")
-            told = True
-    try:
-        if told:
-            notice.empty()
-        yield
-    finally:
-        lock.release()
-
-
 def _in_background(
-    place: tuple[str, str], key: Hashable, spec: NetworkSpec, show: Callable[[Any | None], Any | None]
+    place: tuple[str, str],
+    key: Hashable,
+    spec: NetworkSpec,
+    show: Callable[[Any | None], Any | None],
+    expected: float,
 ) -> Any | None:
     """Follow a job: its card, and its partial result (or what was here before) as the picture."""
     mine, name = session_jobs(), "-".join(place)
@@ -281,6 +218,7 @@ def _in_background(
     job = mine.watched.get(place)
     if job is None:
         job = pool().watch(key, (place[0], place[1], spec.model_dump_json()), mine.name)
+        job.expected = expected
         mine.watched[place] = job
     if job.finished.is_set():
         mine.drop(place)

@@ -48,5 +48,5 @@ page.header()
 if question is not None:
     controls.sidebar(question)
 permalinks.publish(question)
-jobs.open_top()
+jobs.open_page()
 page.run(chosen)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import controls
 import permalinks
 import problems
 import settings
+import specs
 import streamlit as st
 from copy_link import copy_link
 
@@ -80,10 +80,10 @@ def spec(question: str) -> NetworkSpec:
     memory = f"_last_spec_{question}"
     st.session_state[_FAULTS] = ()
     try:
-        found = st.session_state[memory] = controls.read_spec(question)
+        found = st.session_state[memory] = specs.read_spec(question)
     except SpecError as error:
         st.session_state[_FAULTS] = [
-            (sentence, controls.remedy(question, field)) for field, sentence in error.faults.items()
+            (sentence, specs.remedy(question, field)) for field, sentence in error.faults.items()
         ]
     except InputError as error:
         st.session_state[_FAULTS] = [(str(error), None)]

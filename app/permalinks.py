@@ -42,6 +42,7 @@ class _Draft:
     values: dict[str, Any] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     notices: list[str] = field(default_factory=list)
+    lost_upload: bool = False
 
 
 def shown(text: str) -> str:
@@ -110,9 +111,10 @@ def _read_setting(setting: Setting, texts: Sequence[str], draft: _Draft) -> None
 
 def _read_upload(texts: Sequence[str], draft: _Draft) -> None:
     token = texts[-1] if texts else ""
+    draft.lost_upload = uploads.path_of(token) is None
     if not uploads.is_token(token):
-        draft.notices.append(f"This link names a data file in a way that cannot be ({shown(token)}).")
-    elif uploads.path_of(token) is None:
+        draft.notices.append(f"This link names a CSV in a way that cannot be ({shown(token)}); upload it again.")
+    elif draft.lost_upload:
         draft.notices.append(
             "This link uses a CSV that this server does not have; upload it again to see that picture."
         )
@@ -121,13 +123,11 @@ def _read_upload(texts: Sequence[str], draft: _Draft) -> None:
 
 
 def _settle_upload(table: Mapping[str, Setting], draft: _Draft) -> None:
-    """A link to a table that is not here falls back to random inputs, and only in that."""
-    if draft.values.get("in") == "csv" and CSV_KEY not in draft.values:
+    """A link to a table that is not here falls back to random inputs, and only in that; one that names none asks for one."""
+    if draft.lost_upload and draft.values.get("in") == "csv":
         default = table["in"].default
         draft.values["in"] = default
         draft.values.pop("y", None)
-        if not any("CSV" in notice or "data file" in notice for notice in draft.notices):
-            draft.notices.append("This link uses a CSV but names none.")
         draft.notices.append(f"Until then the input is {table['in'].name_of(default)}.")
 
 

@@ -51,9 +51,9 @@ def keep(content: bytes) -> str:
             draft.write_bytes(content)
             try:
                 load(draft, max_bytes=CSV_MAX_BYTES, max_columns=CSV_MAX_COLUMNS)
-            except InputError:
+            except InputError as error:
                 draft.unlink()
-                raise
+                raise InputError(str(error).replace(draft.name, "This file")) from error
             draft.rename(path)
         os.utime(path)
         for old in sorted(folder().glob("*.csv"), key=lambda file: file.stat().st_mtime_ns)[:-MAX_FILES]:

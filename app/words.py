@@ -70,6 +70,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
+def about(seconds: float) -> str:
+    """ "about 9 s", "under 0.1 s"."""
+    text = duration(seconds)
+    return text if text.startswith("under") else f"about {text}"
+
+
 def entries(count: float) -> str:
     """How many entries a matrix has: "0.7 M entries", "833 entries"."""
     for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -42,15 +42,19 @@ class Job:
         self.result: Any = None
         self.sentence = ""
         self.trouble = ""  # class of the error, or a traceback
+        self.expected = float("nan")  # seconds, from the cost
         self.began = self.ended = 0.0
         self.finished = threading.Event()
 
     @property
     def seconds_left(self) -> float:
-        """From the pace so far; nan before there is one."""
-        if self.state != "running" or self.fraction <= 0.01:
+        """From the pace so far, or from the cost before there is one; nan where neither tells."""
+        if self.state != "running":
             return float("nan")
-        return (time.monotonic() - self.began) * (1 - self.fraction) / self.fraction
+        spent = time.monotonic() - self.began
+        if self.fraction > 0.02:
+            return spent * (1 - self.fraction) / self.fraction
+        return self.expected - spent if self.expected > spent + 1 else float("nan")
 
     def end(self, state: str) -> None:
         self.state, self.ended = state, time.monotonic()

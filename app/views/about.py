@@ -18,8 +18,9 @@ averaged over inputs:
 
 $$
 F \;=\; \mathbb{E}_{x}\,\mathbb{E}_{y \sim p(y \mid x)}\big[\nabla_\theta \ell\;\nabla_\theta \ell^{\top}\big],
-\qquad \ell = \log p(y \mid x).
 $$
+
+where $\ell = \log p(y \mid x)$ is the logarithm of the probability of a label.
 
 **Scale.** It is a mean over inputs, never a sum, and the labels are the *model's* own, never those of the data, unless the
 estimator is called empirical. The noise variance is explicit:
@@ -36,8 +37,10 @@ NETWORKS = r"""
 Widths $n_0, n_1, \dots, n_L$; hidden layers share one activation $\phi$, the read-out is linear:
 
 $$
-u^{l} = W^{l} a^{l-1} + b^{l},\qquad a^{l} = \phi(u^{l}),\qquad
-W^{l}_{ij} \sim \mathcal{N}\!\big(0,\; \sigma_w^2 / n_{l-1}\big),\qquad b^{l}_{i} \sim \mathcal{N}\!\big(0,\; \sigma_b^2\big).
+\begin{aligned}
+u^{l} &= W^{l} a^{l-1} + b^{l}, & a^{l} &= \phi(u^{l}), \\
+W^{l}_{ij} &\sim \mathcal{N}\big(0,\, \sigma_w^2 / n_{l-1}\big), & b^{l}_{i} &\sim \mathcal{N}\big(0,\, \sigma_b^2\big).
+\end{aligned}
 $$
 
 Weights, inputs, the teacher and sampled labels come from separate random streams, each fixed by the seed: the same seed gives
@@ -50,11 +53,13 @@ $\delta^{l}_{c} = \partial f_c / \partial u^{l}$. They are the whole matrix in f
 to the parameters of unit $i$ in layer $l$ is $\delta^{l}_{c,i}\,\tilde a^{l-1}$. The matrix on the Explore page is formed from
 them exactly, strip by strip, and pooled to at most 512 × 512 cells; a clicked entry is computed again by itself.
 
-**Sizes of blocks** never need the matrix. With the Gram matrices
-$K^{l}_{(x,c),(x',c')} = (\delta^{l}_{c}(x)\cdot\delta^{l}_{c'}(x'))\,(\tilde a^{l-1}(x)\cdot\tilde a^{l-1}(x'))$,
+**Sizes of blocks** never need the matrix, only overlaps of signals and of inputs at two data points $x, x'$:
 
 $$
-\big\lVert F^{l l'} \big\rVert^2 \;=\; \mathbb{E}_{x,x'} \sum_{c,c'} K^{l} K^{l'} .
+\begin{aligned}
+K^{l}_{c c'} &= \big(\delta^{l}_{c}(x)\cdot\delta^{l}_{c'}(x')\big)\,\big(\tilde a^{l-1}(x)\cdot\tilde a^{l-1}(x')\big), \\
+\big\lVert F^{l l'} \big\rVert^2 &= \mathbb{E}_{x,x'} \textstyle\sum_{c,c'} K^{l}_{c c'} K^{l'}_{c c'} .
+\end{aligned}
 $$
 
 Over seeds, pairs $x = x'$ are left out and the sum is divided by $N(N-1)$. That estimate is unbiased for the whole population
@@ -78,11 +83,11 @@ PREDICTED = r"""
 Mean-field theory follows the variance of signals and of gradients through layers of a wide random network by Gaussian
 integrals. No network is built for a prediction, and no part of the code that measures is used by the code that predicts; that
 is why agreement between the two means something. The lines on these pages use the curve for the *given* widths and number of
-outputs, not only the limit. Its plateau for few outputs, for the root mean square (RMS) entries of hidden layer $l$, is
+outputs, not only the limit. Let $R_l$ be the root mean square (RMS) of the entries between units of hidden layer $l$ over that
+of the entries inside a unit. For few outputs its plateau is
 
 $$
-\frac{\mathrm{RMS\ between\ units}}{\mathrm{RMS\ inside\ a\ unit}} \;\longrightarrow\;
-\frac{r_l}{\sqrt{C + 2 r_l^2}}\;
+R_l \;\longrightarrow\; \frac{r_l}{\sqrt{C + 2 r_l^2}}\;
 \frac{\mathbb{E}\,\phi'(u)\,\phi'(\bar u)}{\sqrt{\mathbb{E}\,\phi'(u)^2\,\phi'(\bar u)^2}},
 $$
 
@@ -187,7 +192,7 @@ def bibtex() -> str:
 
 def main() -> None:
     # One column at reading width: the formulas are centred in it.
-    with st.container(width=780):
+    with st.container(width=640):
         contents()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import inline
 import jobs
 import numpy as np
 import pandas as pd
@@ -39,7 +40,9 @@ def question(monkeypatch: pytest.MonkeyPatch) -> Question:
     stub.run = run
     stub.cost = lambda spec: Cost(10, spec.width * 2**28, stub.seconds)
     monkeypatch.setattr(jobs, "load", lambda name: stub)
-    monkeypatch.setattr(jobs, "cache", ResultCache(8, 10**6))
+    fresh = ResultCache(8, 10**6)
+    for module in (inline, jobs):
+        monkeypatch.setattr(module, "cache", fresh)
     return stub
 
 
@@ -49,7 +52,7 @@ def frame() -> None:
 
     from fimcore.experiments.network_spec import NetworkSpec
 
-    jobs.open_top()
+    jobs.open_page()
     spec = NetworkSpec(width=st.session_state["n"])
     st.session_state["result"] = jobs.compute("explore", spec, draw=lambda result: st.text(f"drawn: {result}"))
 
@@ -124,13 +127,13 @@ def test_overtaken_work_stops_leaves_nothing_behind_and_frees_its_place(
         raise OvertakenError
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "tick", overtaken)
+        patch.setattr(inline, "tick", overtaken)
         for _ in range(3):
             with pytest.raises(OvertakenError):
-                jobs._inline(("key",), question.run, NetworkSpec())
-    assert len(jobs.cache) == 0
-    assert jobs._turns == {}
-    assert jobs._inline(("key",), question.run, NetworkSpec()) == "width 16"
+                inline.compute_here(("key",), question.run, NetworkSpec())
+    assert len(inline.cache) == 0
+    assert inline._turns == {}
+    assert inline.compute_here(("key",), question.run, NetworkSpec()) == "width 16"
 
 
 def test_fields_that_do_not_matter_share_one_result(question: Question) -> None:
@@ -161,9 +164,11 @@ def test_size_counts_arrays_and_tables_inside_results() -> None:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[worker_pool.Pool]:
-    made = worker_pool.Pool(1, on_done=lambda job: None)
-    yield made
-    made.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIMCORE_SECONDS", "100000")  # however slow this machine is at the moment
+        made = worker_pool.Pool(1, on_done=lambda job: None)
+        yield made
+        made.close()
 
 
 def order(question: str, **fields: Any) -> tuple[tuple[Any, ...], tuple[str, str, str]]:
@@ -183,7 +188,8 @@ def wait_until(condition: Any) -> None:
 
 def test_a_cancelled_job_frees_the_worker_which_stays_usable(pool: worker_pool.Pool) -> None:
     job = pool.watch(*order("width", **LONG), "visitor")
-    wait_until(lambda: job.state == "running")
+    wait_until(lambda: job.state != "waiting")
+    assert job.state == "running", job.sentence or job.trouble
     pool.leave(job, "visitor")
     left = time.monotonic()
     assert job.finished.wait(GENEROUS)
@@ -200,7 +206,8 @@ def test_two_visitors_share_a_job_and_one_may_leave(pool: worker_pool.Pool) -> N
     job = pool.watch(*setting, "one")
     assert pool.watch(*setting, "two") is job
     pool.leave(job, "one")
-    wait_until(lambda: job.state == "running")
+    wait_until(lambda: job.state != "waiting")
+    assert job.state == "running", job.sentence or job.trouble
     assert not job.finished.is_set()
     pool.leave(job, "two")
     assert job.finished.wait(GENEROUS)
@@ -208,7 +215,7 @@ def test_two_visitors_share_a_job_and_one_may_leave(pool: worker_pool.Pool) -> N
 
 def test_a_visitor_goes_before_what_is_computed_ahead(pool: worker_pool.Pool) -> None:
     ahead = pool.watch(*order("width", **LONG), worker_pool.AHEAD)
-    wait_until(lambda: ahead.state == "running")
+    wait_until(lambda: ahead.state != "waiting")
     mine = pool.watch(*order("explore", width=4, hidden_layers=1, samples=10, seeds=1, seed=5), "visitor")
     assert mine.finished.wait(GENEROUS)
     assert mine.state == "done"
@@ -250,7 +257,8 @@ def test_a_worker_that_does_not_listen_is_ended(pool: worker_pool.Pool) -> None:
 
 def test_a_worker_that_dies_breaks_one_job_only(pool: worker_pool.Pool) -> None:
     job = pool.watch(*order("width", **LONG), "visitor")
-    wait_until(lambda: job.state == "running")
+    wait_until(lambda: job.state != "waiting")
+    assert job.state == "running", job.sentence or job.trouble
     (process,) = pool.process_ids()
     os.kill(process, 9)
     assert job.finished.wait(GENEROUS)

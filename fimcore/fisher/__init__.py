@@ -9,7 +9,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from fimcore.fisher.block_diagonal import LayerBlocks, UnitBlocks
 from fimcore.fisher.blocks import block, diagonal, entry, gradient, unit_blocks
+from fimcore.fisher.dense import Dense
+from fimcore.fisher.diagonal_only import Diagonal
 from fimcore.fisher.factors import ESTIMATORS, Factors, factors
 from fimcore.fisher.fisher import STRUCTURES, fisher, from_factors, structure_bytes
 from fimcore.fisher.grams import (
@@ -27,7 +30,7 @@ from fimcore.fisher.spectrum import (
     top_eigenvalues,
     top_eigenvalues_from_factors,
 )
-from fimcore.fisher.structures import Dense, Diagonal, FisherStructure, LayerBlocks, Origin, UnitBlocks
+from fimcore.fisher.structures import FisherStructure, Origin
 
 __all__ = [
     "ESTIMATORS",

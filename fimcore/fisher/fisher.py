@@ -11,9 +11,12 @@ from torch import Tensor
 
 from fimcore.architecture import check_choice
 from fimcore.budget import Budget, check_memory
+from fimcore.fisher.block_diagonal import LayerBlocks, UnitBlocks
 from fimcore.fisher.blocks import Progress, block, diagonal, unit_blocks
+from fimcore.fisher.dense import Dense
+from fimcore.fisher.diagonal_only import Diagonal
 from fimcore.fisher.factors import Factors, factors
-from fimcore.fisher.structures import Dense, Diagonal, FisherStructure, LayerBlocks, Origin, UnitBlocks
+from fimcore.fisher.structures import FisherStructure, Origin
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 from fimcore.parameters import ParameterLayout

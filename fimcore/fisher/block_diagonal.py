@@ -1,0 +1,105 @@
+"""`LayerBlocks` and `UnitBlocks`: the Fisher matrix without the entries between layers, or between units.
+
+Source: Amari, Karakida, Oizumi, Fisher Information and Natural Gradient Learning of Random Deep Networks, arXiv 1808.07172.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fimcore.fisher.structures import FisherStructure, descending, solve_positive
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerBlocks(FisherStructure):
+    """One block a layer, cross-layer entries dropped: `blocks` L tensors (P_l, P_l)."""
+
+    blocks: tuple[Tensor, ...]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """dtype of the entries."""
+        return self.blocks[0].dtype
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """F v, layer by layer."""
+        self._check_vector(vector)
+        return torch.cat([b @ v for b, v in zip(self.blocks, vector.split(self.layout.layer_sizes), strict=True)])
+
+    def solve(self, vector: Tensor, damping: float) -> Tensor:
+        """(F + damping I)^{-1} v, a Cholesky solve a layer."""
+        self._check_vector(vector)
+        parts = vector.reshape(vector.shape[0], -1).split(self.layout.layer_sizes)
+        solved = [solve_positive(b, v, damping) for b, v in zip(self.blocks, parts, strict=True)]
+        return torch.cat(solved).reshape(vector.shape)
+
+    def diagonal(self) -> Tensor:
+        """The diagonal, (P,)."""
+        return torch.cat([b.diagonal() for b in self.blocks])
+
+    def eigenvalues(self) -> Tensor:
+        """The union of the blocks' eigenvalues."""
+        return descending(torch.cat([torch.linalg.eigvalsh(b) for b in self.blocks]))
+
+    def dense(self) -> Tensor:
+        """The matrix with zeros outside the layer blocks."""
+        return torch.block_diag(*self.blocks)
+
+    def frobenius_norm(self) -> float:
+        """sqrt of the sum of squared entries of the blocks."""
+        return float(torch.stack([b.square().sum() for b in self.blocks]).sum().sqrt())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitBlocks(FisherStructure):
+    """One block a unit, entries between units dropped: `blocks` L tensors (n_l, k_l, k_l)."""
+
+    blocks: tuple[Tensor, ...]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """dtype of the entries."""
+        return self.blocks[0].dtype
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """F v, unit by unit."""
+        self._check_vector(vector)
+        return torch.cat([(b @ v).flatten(0, 1) for b, v in self._pairs(vector)]).reshape(vector.shape)
+
+    def solve(self, vector: Tensor, damping: float) -> Tensor:
+        """(F + damping I)^{-1} v, a Cholesky solve a unit, batched over the units of a layer."""
+        self._check_vector(vector)
+        solved = [solve_positive(b, v, damping).flatten(0, 1) for b, v in self._pairs(vector)]
+        return torch.cat(solved).reshape(vector.shape)
+
+    def diagonal(self) -> Tensor:
+        """The diagonal, (P,)."""
+        return torch.cat([b.diagonal(dim1=1, dim2=2).reshape(-1) for b in self.blocks])
+
+    def eigenvalues(self) -> Tensor:
+        """The union of the blocks' eigenvalues."""
+        return descending(torch.cat([torch.linalg.eigvalsh(b).reshape(-1) for b in self.blocks]))
+
+    def dense(self) -> Tensor:
+        """The matrix with zeros outside the unit blocks."""
+        return torch.block_diag(*[unit for layer in self.blocks for unit in layer])
+
+    def frobenius_norm(self) -> float:
+        """sqrt of the sum of squared entries of the blocks."""
+        return float(torch.stack([b.square().sum() for b in self.blocks]).sum().sqrt())
+
+    def block(self, layer: int, unit: int | None = None) -> Tensor:
+        """The diagonal block of a layer (block-diagonal itself), or of one unit."""
+        part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
+        units = self.blocks[layer - 1]
+        if unit is not None:
+            size = part.stop - part.start
+            return units[(part.stop - self.layout.layer_offsets[layer - 1]) // size - 1]
+        return torch.block_diag(*units)
+
+    def _pairs(self, vector: Tensor) -> list[tuple[Tensor, Tensor]]:
+        parts = vector.reshape(vector.shape[0], -1).split(self.layout.layer_sizes)
+        return [(b, v.reshape(b.shape[0], b.shape[1], -1)) for b, v in zip(self.blocks, parts, strict=True)]

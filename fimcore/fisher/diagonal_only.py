@@ -1,0 +1,66 @@
+"""`Diagonal`: only the diagonal of the Fisher matrix, F_ii = E_x E_{y ~ p(.|x)} [(d l / d theta_i)^2].
+
+Source: Amari, Karakida, Oizumi, Fisher Information and Natural Gradient Learning of Random Deep Networks, arXiv 1808.07172.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fimcore.fisher.structures import FisherStructure, check_damping, descending
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagonal(FisherStructure):
+    """Only the diagonal: `values` (P,)."""
+
+    values: Tensor
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """dtype of the entries."""
+        return self.values.dtype
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """F v, entry by entry."""
+        self._check_vector(vector)
+        return self._column(self.values, vector) * vector
+
+    def solve(self, vector: Tensor, damping: float) -> Tensor:
+        """v / (F_ii + damping)."""
+        self._check_vector(vector)
+        check_damping(damping)
+        damped = self.values + damping
+        if bool((damped <= 0).any()):
+            raise ValueError(
+                f"`damping` is {damping:g}, and {int((damped <= 0).sum())} parameters have a zero diagonal; give more than 0."
+            )
+        return vector / self._column(damped, vector)
+
+    def diagonal(self) -> Tensor:
+        """The diagonal, (P,)."""
+        return self.values.clone()
+
+    def eigenvalues(self) -> Tensor:
+        """The sorted diagonal."""
+        return descending(self.values)
+
+    def dense(self) -> Tensor:
+        """The matrix with zeros off the diagonal."""
+        return torch.diag(self.values)
+
+    def frobenius_norm(self) -> float:
+        """sqrt of the sum of squared diagonal entries."""
+        return float(self.values.norm())
+
+    def block(self, layer: int, unit: int | None = None) -> Tensor:
+        """The diagonal block of a layer or unit, itself diagonal."""
+        part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
+        return torch.diag(self.values[part])
+
+    @staticmethod
+    def _column(values: Tensor, vector: Tensor) -> Tensor:
+        return values if vector.ndim == 1 else values[:, None]

@@ -33,7 +33,7 @@ def show_problem(sentence: str, remedy: tuple[str, Mapping[str, Any]] | None = N
         st.markdown(f":material/error: {plain(sentence)}")
         if remedy is not None:
             label, changes = remedy
-            st.button(label, key=f"remedy-{key}", on_click=settings.apply, args=(dict(changes),), type="primary")
+            st.button(label, key=f"remedy-{key}", on_click=settings.apply, args=(dict(changes),))
 
 
 def show_broken(error: BaseException) -> None:

@@ -17,6 +17,7 @@ from fimcore.experiments.train_spec import SHORT_NAMES, WORDS, Spec
 # Classification breaks off at a loss of some hundreds; what is far above has simply grown without bound.
 CERTAIN_AND_WRONG = 1e6
 RATE_KEYS = {"sgd": "eta_sgd", "adam": "eta_adam", "ngd_exact": "eta_exact", "ngd_unit": "eta_unit"}
+DAMPING_KEYS = {"ngd_exact": "lam_exact", "ngd_unit": "lam_unit"}
 QUESTION = "The same networks, the same data, the same number of steps: only the direction of a step differs."
 
 
@@ -55,6 +56,8 @@ def opening(result: Result) -> str:
     others = [f"{WORDS[str(row.optimizer)]} needs {row.steps_to_goal:g}" for row in arrived.iloc[1:].itertuples()]
     if others:
         sentence += f"; {words.joined(others)}"
+    if first["seeds_diverged"]:
+        sentence += f", although {first['seeds_diverged']} of them diverged"
     sentence += "."
     if late:
         verb = "does" if len(late) == 1 else "do"
@@ -118,7 +121,7 @@ def troubles(result: Result) -> list[Trouble]:
     for optimizer, own in races.groupby("optimizer", sort=False):
         limits = stability[stability["optimizer"] == optimizer]
         rate, limit = float(limits["learning_rate"].iloc[0]), float(limits["limit"].min())
-        said = f"({WORDS[str(optimizer)]}, step size {words.number(rate)})"
+        said = f"({WORDS[str(optimizer)]}, step size {rate:g})"
         diverged = own["diverged_at"].min()
         worse = int((own["final_loss"] > own["start_loss"]).sum())
         if math.isfinite(diverged):
@@ -153,10 +156,10 @@ def _with_remedy(optimizer: str, sentence: str, rate: float, limit: float, spec:
     if optimizer in ("sgd", "adam"):
         useful = two_digits(0.3 * rate)
         return Trouble(optimizer, f"{sentence} Smaller steps go further.", f"Use {useful:g}", {key: useful})
-    damping = getattr(spec, "damping", 1.0)
+    damping = spec.relative_damping(optimizer)
     more = min((step for step in (0.1, 1.0, 3.0, 10.0, 100.0) if step > damping), default=100.0)
     text = f"{sentence} The Fisher matrix changed faster than these steps allow; more damping shortens them."
-    return Trouble(optimizer, text, f"Use damping {more:g}", {"lam": more})
+    return Trouble(optimizer, text, f"Use damping {more:g}", {DAMPING_KEYS[optimizer]: more})
 
 
 def rates_line(result: Result) -> str:
@@ -170,7 +173,11 @@ def settings_label(spec: Spec) -> str:
     """The label of the folded controls says what is set inside."""
     chosen = [f"{SHORT_NAMES[name]} {spec.rate(name):g}" for name in spec.optimizers if spec.rate(name)]
     rates = words.joined(chosen) if chosen else "automatic"
-    return f"{words.count_of(spec.steps, 'step')} · step sizes: {rates} · damping {spec.damping:g} · goal {share_text(spec.goal)}"
+    damped = [
+        f"{SHORT_NAMES[name]} {spec.relative_damping(name):g}" for name in spec.optimizers if name in DAMPING_KEYS
+    ]
+    damping = f" · damping: {words.joined(damped)}" if damped else ""
+    return f"{words.count_of(spec.steps, 'step')} · step sizes: {rates}{damping} · goal {share_text(spec.goal)}"
 
 
 @dataclass(frozen=True)
@@ -187,13 +194,19 @@ def card(row: Any, most: int) -> Card:
     """What one row of the summary says."""
     name = SHORT_NAMES[str(row["optimizer"])]
     about = f"Step size {row['learning_rate']:g}. One step: {time_text(row['seconds_per_step'])}."
-    if row["seeds_diverged"]:
+    diverged = (
+        f"{row['seeds_diverged']} of {words.count_of(row['seeds'], 'seed')} diverged" if row["seeds_diverged"] else ""
+    )
+    if diverged and math.isnan(row["steps_to_goal"]):
         return Card(name, "diverged", f"in {row['seeds_diverged']} of {words.count_of(row['seeds'], 'seed')}", about)
-    loss = words.with_spread(float(row["final_loss_mean"]), float(row["final_loss_sd"]), int(row["seeds"]))
+    loss = words.with_spread(
+        float(row["final_loss_mean"]), float(row["final_loss_sd"]), int(row["seeds"] - row["seeds_diverged"])
+    )
     about += f" Loss after {words.count_of(most, 'step')}: {loss}."
     if math.isnan(row["steps_to_goal"]):
         return Card(name, "not reached", f"in {words.count_of(most, 'step')}", about)
-    return Card(name, steps_text(row["steps_to_goal"]), f"in {time_text(row['seconds_to_goal'])}", about)
+    reached = f"in {time_text(row['seconds_to_goal'])}"
+    return Card(name, steps_text(row["steps_to_goal"]), f"{reached}; {diverged}" if diverged else reached, about)
 
 
 def shown_table(summary: pd.DataFrame) -> pd.DataFrame:

@@ -104,8 +104,10 @@ def _draw(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers], d
     floor, top = limits(lines, goal)
     for line, x in zip(lines, places, strict=True):
         shown = np.isfinite(line.middle) & np.isfinite(x)
-        # Far outside the picture, so that a line leaves it where it should, and no number is too large for the page.
-        low, middle, high = (np.clip(y[shown], floor * 1e-3, top * 1e3) for y in (line.low, line.middle, line.high))
+        # A line ends where all its seeds have left the picture; a number too large for the page never reaches it.
+        below = np.flatnonzero(shown & (line.high <= floor))
+        shown[below[1:] if below.size else []] = False
+        low, middle, high = (np.clip(y[shown], floor, top) for y in (line.low, line.middle, line.high))
         if line.seeds > 1:
             style.band(made, x[shown], low, high, line.name, dark=dark, index=line.index, showlegend=False)
         style.measured(
@@ -119,15 +121,18 @@ def _draw(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers], d
         )
         made.data[-1].line.dash = style.DASHES[line.index]
         made.data[-1].marker.maxdisplayed = 12
+    every = np.concatenate([x[np.isfinite(x)] for x in places]) if places else np.empty(0)
+    log = made.layout.xaxis.type == "log"
     for line, x in zip(lines, places, strict=True):
         known = np.flatnonzero(np.isfinite(line.middle) & np.isfinite(x))
         if np.isfinite(line.diverged_at) and len(known):
-            _cross(made, line, float(x[known[-1]]), float(np.clip(line.middle[known[-1]], floor * 1.5, top / 3)), dark)
-    every = np.concatenate([x[np.isfinite(x)] for x in places]) if places else np.empty(0)
+            at, low, high = (np.log10(v) if log else v for v in (x[known[-1]], every.min(), every.max()))
+            level = float(np.clip(line.middle[known[-1]], floor * 1.5, top / 3))
+            _cross(made, line, float(x[known[-1]]), level, bool(at - low > 0.6 * (high - low)), dark)
     if np.isfinite(goal) and every.size:
         style.theory(made, [every.min(), every.max()], [goal, goal], "Goal", dark=dark, dash="dot", hoverinfo="skip")
     made.update_yaxes(range=[np.log10(floor), np.log10(top)], **_ticks(floor, top))
-    if made.layout.xaxis.type == "log" and every.size:
+    if log and every.size:
         made.update_xaxes(**_ticks(float(every.min()), float(every.max())))
     return made
 
@@ -139,7 +144,8 @@ def _ticks(low: float, high: float) -> dict[str, Any]:
     return {"tickmode": "array", "tickvals": ticks[::every], "ticktext": texts[::every]} if ticks else {}
 
 
-def _cross(made: go.Figure, line: Series, x: float, y: float, dark: bool) -> None:
+def _cross(made: go.Figure, line: Series, x: float, y: float, right: bool, dark: bool) -> None:
+    """The last step before a divergence; its words stay inside the picture."""
     colour = style.series(line.index, dark)
     made.add_scatter(
         x=[x],
@@ -147,7 +153,7 @@ def _cross(made: go.Figure, line: Series, x: float, y: float, dark: bool) -> Non
         name=f"{line.name} diverged",
         mode="markers+text",
         text=[f"diverged at step {line.diverged_at:.0f}"],
-        textposition="bottom right",
+        textposition="bottom left" if right else "bottom right",
         textfont={"color": style.ink(dark)},
         marker={"color": colour, "size": 14, "symbol": "x", "line": {"color": style.ink(dark), "width": 1}},
         showlegend=False,

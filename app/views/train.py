@@ -118,7 +118,7 @@ sentence.markdown(train_words.QUESTION)
 page.link_notices()
 controls.view_controls("train", "task", "opt")
 with st.expander(train_words.settings_label(spec), key="train-rates", type="compact"):
-    controls.view_controls("train", "T", "lam", "goal", *RATES)
+    controls.view_controls("train", "T", "goal", *train_words.DAMPING_KEYS.values(), *RATES)
 for override in spec.overrides():
     st.caption(override)
 found = jobs.compute("train", spec, draw=charts)
@@ -138,6 +138,6 @@ page.chips(
     [
         ("Learn the digits", {"task": "digits"}),
         ("Too large a step", {"task": "teacher", "act": "linear", "eta_sgd": 0.8}),
-        ("Less damping", {"lam": 0.01}),
+        ("Less damping", {"lam_exact": 0.01, "lam_unit": 0.01}),
     ],
 )

@@ -48,14 +48,16 @@ AUTOMATIC_ADAM = 0.03
 SECONDS_BETWEEN_PARTIALS = 0.2
 STEP_OVERHEAD = 8e-4  # seconds of a step that do not depend on the sizes
 CHOLESKY_SLOWDOWN = 3.0
+# A speed measured while the machine was busy must not refuse what runs in seconds: one core makes this many a second.
+SLOWEST = 1e10
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What one network says about step sizes: lambda_max(F), absolute damping, and the largest stable rate per optimizer."""
+    """What one network says about step sizes: lambda_max(F); absolute damping and largest stable rate per optimizer."""
 
     lambda_max: float
-    damping: float
+    damping: dict[str, float]
     limits: dict[str, float]
 
 
@@ -101,16 +103,19 @@ def step_seconds(used: Spec, optimizer: str) -> float:
             flops += sum(2 * dual**2 * (n + 6) for n, _ in sizes) + CHOLESKY_SLOWDOWN * dual**3 / 3
         else:
             flops += 2 * samples * layout.parameters**2 + CHOLESKY_SLOWDOWN * layout.parameters**3 / 3
-    return STEP_OVERHEAD * (4 if optimizer == "ngd_unit" else 1) + flops / machine_speed()
+    return STEP_OVERHEAD * (4 if optimizer == "ngd_unit" else 1) + flops / max(machine_speed(), SLOWEST)
 
 
 def measure_rates(spec: Spec, number: int, progress: Progress | None = None) -> Rates:
     """lambda_max, damping and stability limits at the start of network `number`."""
     network, x = network_of(spec, number), inputs_of(spec, number)
     made = factors(network, x, likelihood_of(spec))
-    damping = spec.damping * float(diagonal(made).mean())
+    mean = float(diagonal(made).mean())
+    damping: dict[str, float] = {
+        optimizer: spec.relative_damping(optimizer) * mean for optimizer in ("sgd", *spec.optimizers)
+    }
     limits = {
-        optimizer: largest_stable_rate(made, optimizer, damping, progress)
+        optimizer: largest_stable_rate(made, optimizer, damping[optimizer], progress)
         for optimizer in ("sgd", *PRECONDITIONERS[1:])
         if optimizer == "sgd" or optimizer in spec.optimizers
     }
@@ -169,12 +174,14 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
             message = f"network {number + 1} of {used.seeds} with {WORDS[optimizer]}"
             if number == 0:
                 # The first update of a process pays for imports and workspaces: make one that is not counted.
-                for _ in train(network, (x, labels), optimizer, chosen[optimizer], rates[0].damping, 1, 0, likelihood):
+                for _ in train(
+                    network, (x, labels), optimizer, chosen[optimizer], rates[0].damping[optimizer], 1, 0, likelihood
+                ):
                     if progress:
                         progress(min(1.0, done / whole), message)
             current = Run(optimizer, used.seed + number)
             runs.append(current)
-            settings = (optimizer, chosen[optimizer], rates[number].damping, used.steps)
+            settings = (optimizer, chosen[optimizer], rates[number].damping[optimizer], used.steps)
             for step in train(network, (x, labels), *settings, likelihood=likelihood):
                 current.take(step)
                 if progress:

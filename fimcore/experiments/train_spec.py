@@ -35,6 +35,15 @@ def _rate(optimizer: str, url: str, automatic: str) -> Any:
     ]
 
 
+def _damping(optimizer: str, url: str, default: float) -> Any:
+    """Type of a damping, relative to the mean of F's diagonal."""
+    return Annotated[
+        float,
+        Field(default, ge=1e-6, le=1e4, description="λ added to F, in units of the mean of F's diagonal at the start."),
+        Control(f"Damping λ, {SHORT_NAMES[optimizer]}", url, "steps", options=DAMPING_STEPS, group="Damping"),
+    ]
+
+
 class Spec(NetworkSpec):
     """A race: every optimizer starts from the same networks on the same data, full batch, for the same number of steps.
 
@@ -85,11 +94,8 @@ class Spec(NetworkSpec):
         Field(100, ge=1, le=2000, description="Updates of every run, each over the full batch."),
         Control("Steps", "T", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 2000), group="Race"),
     ]
-    damping: Annotated[
-        float,
-        Field(1.0, ge=1e-6, le=1e4, description="λ added to F, in units of the mean of F's diagonal at the start."),
-        Control("Damping λ", "lam", "steps", options=DAMPING_STEPS, group="Race"),
-    ]
+    damping_ngd_exact: _damping("ngd_exact", "lam_exact", 3.0)  # type: ignore[valid-type]
+    damping_ngd_unit: _damping("ngd_unit", "lam_unit", 0.3)  # type: ignore[valid-type]
     goal: Annotated[
         float,
         Field(0.01, gt=0, lt=1, description="The loss to reach, as a share of the loss at the start."),
@@ -124,6 +130,10 @@ class Spec(NetworkSpec):
     def rate(self, optimizer: str) -> float:
         """Step size asked for; 0 stands for automatic."""
         return float(getattr(self, f"lr_{optimizer}"))
+
+    def relative_damping(self, optimizer: str) -> float:
+        """Damping in units of the mean of F's diagonal; 0 for optimizers without one."""
+        return float(getattr(self, f"damping_{optimizer}", 0.0))
 
     def effective(self) -> Spec:
         """The settings a race really uses: the digits task decides on input and output, and the Fisher matrix is exact."""

@@ -36,7 +36,7 @@ class Rates(Protocol):
     @property
     def lambda_max(self) -> float: ...  # noqa: D102
     @property
-    def damping(self) -> float: ...  # noqa: D102
+    def damping(self) -> dict[str, float]: ...  # noqa: D102
     @property
     def limits(self) -> dict[str, float]: ...  # noqa: D102
 
@@ -163,7 +163,7 @@ def _stability(spec: Spec, rates: Sequence[Rates], chosen: Mapping[str, float]) 
                 "limit": each.limits.get(optimizer, math.nan),
                 "lambda_max": each.lambda_max,
                 "two_over_lambda_max": 2 / each.lambda_max if each.lambda_max > 0 else math.inf,
-                "damping": each.damping,
+                "damping": each.damping[optimizer],
             }
             for optimizer in spec.optimizers
             for number, each in enumerate(rates)

@@ -96,7 +96,7 @@ def test_optimizers_task_and_steps_change_address_and_picture(open_app):
     wait_for_address(page, eta_sgd="0.001")
     settle(page)
     assert page.evaluate(TRACE, ["train-steps", "SGD"])[1][-1] > before[-1]
-    for key in ("lam", "goal", "eta_exact", "eta_unit"):
+    for key in ("lam_exact", "lam_unit", "goal", "eta_exact", "eta_unit"):
         press(page, key, "ArrowRight")
         settle(page)
         assert key in address(page)
@@ -107,9 +107,13 @@ def test_optimizers_task_and_steps_change_address_and_picture(open_app):
 
 
 def test_a_link_brings_everything_back(open_app):
-    page = open_race(open_app, f"{SMALL}&opt=sgd,ngd_unit&lam=3&goal=0.1&eta_sgd=0.07&eta_unit=0.05")
+    page = open_race(open_app, f"{SMALL}&opt=sgd,ngd_unit&lam_unit=10&goal=0.1&eta_sgd=0.07&eta_unit=0.05")
     assert page.evaluate(NAMES, "train-steps") == ["SGD", "Natural, unit-wise", "Goal"]
-    expect(page.get_by_text("step sizes: SGD 0.07 and Natural, unit-wise 0.05 · damping 3 · goal 10 %")).to_be_visible()
+    expect(
+        page.get_by_text(
+            "step sizes: SGD 0.07 and Natural, unit-wise 0.05 · damping: Natural, unit-wise 10 · goal 10 %"
+        )
+    ).to_be_visible()
     expect(page.get_by_role("heading", name="To 10 % of the starting loss")).to_be_visible()
     unfold_settings(page)
     assert slider_text(page, "eta_sgd") == "0.07"
@@ -121,7 +125,7 @@ def test_a_link_brings_everything_back(open_app):
     [
         ("opt=momentum", "optimizers"),
         ("T=1e9", "steps"),
-        ("lam=-1", "damping"),
+        ("lam_unit=-1", "damping"),
         ("eta_sgd=nan", "step size"),
         ("task=<script>alert(1)</script>", "task"),
         ("goal=7", "goal"),

@@ -99,7 +99,8 @@ def test_automatic_step_sizes_respect_the_limits_of_every_seed(race):
     assert stability["lambda_max"].iloc[0] == pytest.approx(top, rel=1e-5)
     rates = measure_rates(race.spec, 0)
     mean = fc.fisher(network_of(race.spec), inputs_of(race.spec), structure="diagonal").diagonal().mean()
-    assert rates.damping == pytest.approx(float(mean))
+    assert rates.damping["ngd_exact"] == pytest.approx(3.0 * float(mean))
+    assert rates.damping["ngd_unit"] == pytest.approx(0.3 * float(mean))
 
 
 def test_two_digits_never_rounds_up():

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.driver import DESKTOP, OUT, AppServer, Guard, find_chromium, running_app, running_browser, settle
 
 HERE = Path(__file__).resolve().parent
+# expectations are about what happens; how fast it does is for the benchmarks
+expect.set_options(timeout=20_000)
 NO_BROWSER = "no Chromium was found: install Debian's package `chromium` (apt-get install chromium), or name one in CHROMIUM_PATH"
 
 

@@ -56,7 +56,7 @@ __all__ = [
 
 Progress = Callable[..., object]
 
-POOLING_FLOPS, LANCZOS_STEPS = 40.0, 60.0  # measured: operations an entry pooled, products until the top eigenvalue
+POOLING_FLOPS, LANCZOS_STEPS = 400.0, 60.0  # measured: operations an entry pooled, products until the top eigenvalue
 MEASURES = ("largest_eigenvalue", "mean_eigenvalue", "dropped_share", "entry_ratio")
 
 

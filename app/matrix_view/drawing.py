@@ -118,7 +118,11 @@ def _structure(place: _Place) -> Iterator[Line]:
         default=0.0,
     )
     for across, down, alpha in (
-        (place.columns.unit_edges if units >= 6 else (), place.rows.unit_edges if units >= 6 else (), 0.13),
+        (
+            place.columns.unit_edges if units >= 6 else (),
+            place.rows.unit_edges if units >= 6 else (),
+            min(0.13, units / 150),
+        ),
         (place.columns.boundaries[1:-1], place.rows.boundaries[1:-1], 0.6),
         ((0, len(place.columns.names)), (0, len(place.rows.names)), 0.3),
     ):

@@ -52,14 +52,15 @@ function paintCells(canvas, frame, panel, view, head, style) {
     context.globalAlpha = 1;
   };
   const inner = (axis) => axis.edges.slice(1, -1);
+  // Pixels between the closest two unit lines: below 6 they are left out, and the closer they are the fainter.
   const apart = (axis, length) => {
-    if (axis.units.length < 2) return axis.units;
     let least = Infinity;
     for (let i = 1; i < axis.units.length; i++) least = Math.min(least, axis.units[i] - axis.units[i - 1]);
-    return (least / axis.names.length / view.size) * length >= 6 * style.ratio ? axis.units : [];
+    return ((least / axis.names.length / view.size) * length) / style.ratio;
   };
+  const spacing = Math.min(apart(frame.columns, width), apart(frame.rows, height));
   paintDead(context, frame, at, width, height, style);
-  lines(apart(frame.columns, width), apart(frame.rows, height), 0.13);
+  if (spacing >= 6) lines(frame.columns.units, frame.rows.units, Math.min(0.13, spacing / 150));
   lines(inner(frame.columns), inner(frame.rows), 0.6);
   paintText(context, frame, panel, view, at, cell, head, style);
 }

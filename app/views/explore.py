@@ -30,7 +30,7 @@ ON_SCREEN = ("scale", "colour_range", "difference", "pin")
 VIEW = (*ON_SCREEN, "level", "values", "pooling", "zoom")
 MEASURES = {
     "largest_eigenvalue": (
-        "Largest eigenvalue λ_max",
+        "Largest eigenvalue",
         "The stiffest direction of these inputs; steps above 2/λ_max are unstable.",
     ),
     "mean_eigenvalue": ("Mean eigenvalue", "Trace of F over the number of parameters."),

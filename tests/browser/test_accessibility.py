@@ -1,0 +1,37 @@
+"""axe-core finds nothing on any page, light and dark, desktop and phone; every picture says its finding."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.driver import PHONE, settle, sideways_scroll
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+
+
+def violations(page) -> list:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [(rule["id"], [node["target"] for node in rule["nodes"]]) for rule in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/?S=1&n=8", "/width?S=2&N=50&w0=8&w1=16", "/about", "/?out=softmax&n=9999"])
+def test_no_violations(open_app, path, scheme):
+    page = open_app(path, color_scheme=scheme)
+    found = violations(page)
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    settle(page)
+    assert sideways_scroll(page) == 0
+    found += violations(page)
+    assert not found, json.dumps(found, indent=1)
+
+
+def test_pictures_say_their_finding(open_app):
+    page = open_app("/width?S=2&N=50&w0=8&w1=16")
+    names = page.locator('[role="figure"]').evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
+    assert len(names) == 2
+    assert "slopes" in names[0]
+    assert "sum of squared entries" in names[1]

@@ -29,6 +29,7 @@ from fimcore.experiments.network_spec import NetworkSpec
 INLINE_SECONDS = 1.5
 EXPECTED = (ValueError, OverflowError)  # refusals with a sentence for the visitor: BudgetError, InputError, ...
 _TOLD = "_refusals_told"
+_GIVEN = "_results_given"  # keys of the complete results of this run, also of those too large for the cache
 
 
 @st.cache_resource(show_spinner=False)
@@ -141,29 +142,42 @@ def compute(
         if result is None:
             return show(_seen(place))
     mine.drop(place)
-    st.session_state[_seen_key(place)] = key
+    _give(place, key)
     return show(result)
 
 
 def compute_part(
-    name: str, function: Callable[..., Any], spec: NetworkSpec, *extra: Hashable, ignore: tuple[str, ...] = ()
+    name: str,
+    function: Callable[..., Any],
+    spec: NetworkSpec,
+    *extra: Hashable,
+    ignore: tuple[str, ...] = (),
+    fallback: bool = True,
+    question: str | None = None,
 ) -> Any | None:
-    """A cheap function of a Spec and further hashable arguments, computed here once and then shared."""
+    """A cheap function of a Spec and further hashable arguments, computed here once and then shared.
+
+    fallback: where it fails, the last result that this visitor saw here; without it None, so that what is returned always
+        belongs to the Spec.
+    question: where given, nothing is computed for a setting that this question refuses.
+    """
     key = key_of("part", name, spec, ignore, *extra)
+    place = ("part", name)
     found = cache.get(key)
     if found is None:
         with inline.top(), _told(name):
-            found = compute_here(key, function, _plain_spec(spec, ignore), *extra)
-    place = ("part", name)
+            if question is None or admitted(question, spec) is not None:
+                found = compute_here(key, function, _plain_spec(spec, ignore), *extra)
     if found is None:
-        return _seen(place)
-    st.session_state[_seen_key(place)] = key
+        return _seen(place) if fallback else None
+    _give(place, key)
     return found
 
 
 def is_current(question: str, spec: NetworkSpec, *, function: str = "run", ignore: tuple[str, ...] = ()) -> bool:
-    """Whether the complete result of exactly this setting is there."""
-    return cache.get(key_of(question, function, spec, ignore)) is not None
+    """Whether `compute` with these arguments gave, or would give at once, the complete result of exactly this setting."""
+    key = key_of(question, function, spec, ignore)
+    return key in st.session_state.get(_GIVEN, ()) or cache.get(key) is not None
 
 
 def precompute(question: str, spec: NetworkSpec, function: str = "run", ignore: tuple[str, ...] = ()) -> None:
@@ -179,11 +193,17 @@ def precompute(question: str, spec: NetworkSpec, function: str = "run", ignore: 
 def open_page() -> None:
     """Called once a run by the entry script, above the page."""
     inline.open_top()
-    st.session_state[_TOLD] = set()
+    st.session_state[_TOLD], st.session_state[_GIVEN] = set(), set()
 
 
 def _seen_key(place: tuple[str, str]) -> str:
     return f"_seen_{place[0]}_{place[1]}"
+
+
+def _give(place: tuple[str, str], key: Hashable) -> None:
+    """Remember that the visitor now sees the complete result of a setting."""
+    st.session_state[_seen_key(place)] = key
+    st.session_state.setdefault(_GIVEN, set()).add(key)
 
 
 def _seen(place: tuple[str, str]) -> Any | None:
@@ -223,6 +243,7 @@ def _in_background(
     if job.finished.is_set():
         mine.drop(place)
         if job.state == "done":  # between two looks at the cache
+            _give(place, key)
             return show(job.result)
         if job.state == "problem":
             problems.show_problem(job.sentence, key=f"problem-{name}")

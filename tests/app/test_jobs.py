@@ -116,6 +116,53 @@ def test_unexpected_trouble_is_a_code_on_the_page_and_a_traceback_in_the_log(
     assert "secret path" in caplog.text
 
 
+def parts_frame() -> None:
+    import jobs
+    import streamlit as st
+
+    from fimcore.experiments.network_spec import NetworkSpec
+
+    def part(spec: NetworkSpec) -> str:
+        if spec.width == 4:
+            raise OverflowError("Signals overflow at this depth.")
+        st.session_state["computed"].append(spec.width)
+        return f"part of {spec.width}"
+
+    jobs.open_page()
+    spec = NetworkSpec(width=st.session_state["n"])
+    st.session_state.setdefault("computed", [])
+    jobs.compute("explore", spec)
+    st.session_state["current"] = jobs.is_current("explore", spec)
+    st.session_state["kept"] = jobs.compute_part("kept", part, spec)
+    st.session_state["strict"] = jobs.compute_part("strict", part, spec, fallback=False, question="explore")
+
+
+def test_an_earlier_result_is_told_from_that_of_the_setting_on_screen(question: Question) -> None:
+    page = AppTest.from_function(parts_frame, default_timeout=60)
+    page.session_state["n"] = 2
+    page.run()
+    now = page.session_state
+    assert (now["current"], now["kept"], now["strict"]) == (True, "part of 2", "part of 2")
+
+    page.session_state["n"] = 4  # the parts fail
+    page.run()
+    assert (now["current"], now["kept"], now["strict"]) == (True, "part of 2", None)
+
+    page.session_state["n"] = 512  # refused: parts that belong to the question are not even begun
+    page.run()
+    assert (now["current"], now["strict"]) == (False, None)
+    assert now["computed"] == [2, 2, 512]
+    assert sum("Width 512" in each.value for each in page.markdown) == 1
+
+
+def test_a_result_too_large_for_the_cache_is_current(question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (inline, jobs):
+        monkeypatch.setattr(module, "cache", ResultCache(8, 1))
+    page = AppTest.from_function(parts_frame, default_timeout=60)
+    page.session_state["n"] = 2
+    assert page.run().session_state["current"]
+
+
 class OvertakenError(BaseException):
     pass
 

@@ -61,13 +61,14 @@ MEASURES = ("largest_eigenvalue", "mean_eigenvalue", "dropped_share", "entry_rat
 
 
 def part_seconds(spec: NetworkSpec) -> dict[str, float]:
-    """Estimated seconds of each part: "matrix", "summary" (over seeds), "eigenvalues"."""
+    """Estimated seconds of each part: "matrix", "facts", "summary" (over seeds), "eigenvalues"."""
     layout = layout_for(input_dimension(spec), spec)
     samples, rows = sample_count(spec), _rows(spec)
     one_network = LANCZOS_STEPS * pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows)
     structures = ("dense", STRUCTURE[getattr(spec, "blocks", "unit")])
     flops = {
         "matrix": (1.2 * samples + POOLING_FLOPS) * layout.parameters**2,
+        "facts": pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows),
         "summary": spec.seeds * one_network,
         "eigenvalues": sum(eigenvalue_flops(layout, samples, rows, structure) for structure in structures),
     }
@@ -89,18 +90,20 @@ def _rows(spec: NetworkSpec) -> int:
     return {"exact": spec.outputs, "score": spec.draws, "empirical": 1}[spec.estimator]
 
 
-def facts(spec: Spec) -> dict[str, float]:
+def facts(spec: Spec, progress: Progress | None = None) -> dict[str, float]:
     """Numbers of the matrix on screen (these N inputs, first seed): share dropped, entry ratio, dead parameters."""
     made = factors_of(spec)
-    norms = block_norms_from_factors(made, unbiased=False)
+    norms = block_norms_from_factors(made, unbiased=False, progress=progress)
     own = diagonal_square(made, unbiased=False)
+    dead = diagonal(made) == 0
+    hidden = slice(0, made.layout.layer_offsets[-2])
     return {
         "parameters": made.layout.parameters,
         "samples": made.samples,
         "dropped_share": dropped_share(norms, spec.blocks, own),
         "entry_ratio": entry_ratio(norms, spec.blocks, own),
-        "dead": int((diagonal(made) == 0).sum()),
-        "layer_shares": norms.layer_pairs / max(norms.layer_pairs.sum(), np.finfo(float).tiny),
+        "dead": int(dead.sum()),
+        "all_hidden_dead": bool(dead[hidden].all()),
     }
 
 
@@ -188,7 +191,7 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
 def assemble(
     spec: Spec, shown: MatrixPicture, table: pd.DataFrame, theory: pd.DataFrame, values: pd.DataFrame
 ) -> Result:
-    """The result of a Spec from its parts."""
+    """The result of a Spec from its parts; what they took is not known here (nan)."""
     arrays = {
         "full": shown.full,
         "block_diagonal": shown.kept,
@@ -196,4 +199,4 @@ def assemble(
         "column_edges": shown.columns.edges,
     }
     tables = {"summary": table, "predictions": theory, "eigenvalues": values}
-    return Result("explore", spec, tables, arrays, verdicts(table, theory), bytes=cost(spec).bytes)
+    return Result("explore", spec, tables, arrays, verdicts(table, theory), np.nan, cost(spec).bytes)

@@ -97,8 +97,9 @@ def _statistics(spec: NetworkSpec, quantity: str) -> Prediction:
     except (ValueError, OverflowError) as error:
         return Prediction(np.nan, str(error))
     value = float(getattr(found, quantity))
-    if quantity == "largest" and not found.valid:
-        return Prediction(np.nan, found.reason)
+    valid, reason = (found.valid_mean, found.reason_mean) if quantity == "mean" else (found.valid, found.reason)
+    if not valid:
+        return Prediction(np.nan, reason)
     if not np.isfinite(value):
         return Prediction(np.nan, found.reason or "Signals overflow at this depth and weight variance.")
     return Prediction(value)

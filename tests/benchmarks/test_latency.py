@@ -35,7 +35,8 @@ CLOCK = """() => {
   const find = root => [...root.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [e, ...find(e.shadowRoot)] : []);
   window.__inside = selector => { for (const root of [document, ...find(document).map(e => e.shadowRoot)]) {
     const hit = root.querySelector(selector); if (hit) return hit; } return null; };
-  window.__painted = condition => new Promise(done => { const test = new Function('return ' + condition);
+  window.__painted = condition => new Promise((done, fail) => { const test = new Function('return ' + condition);
+    setTimeout(() => fail(new Error('never painted: ' + condition)), 20000);
     const look = () => test() ? requestAnimationFrame(() => requestAnimationFrame(
       () => { done(performance.now() - window.__event); window.__event = null; })) : requestAnimationFrame(look); look(); });
 }"""
@@ -130,7 +131,7 @@ def test_computed_and_cached_changes(ready):
 
 
 def test_progress_and_cancel(open_app):
-    page = open_app("/width?S=2&N=50&w0=8&w1=16")
+    page = open_app("/width?w0=8&w1=16")
     page.evaluate(CLOCK)
     slider(page, "w1").focus()
     page.evaluate("window.__event = null")

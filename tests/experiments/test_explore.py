@@ -1,6 +1,7 @@
 """The question explore: pictures equal the dense matrix, numbers equal brute force, and every setting is refused or answered."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -68,13 +69,19 @@ def test_zoomed_pictures_show_the_right_block(zoom, level):
     assert (shown.rows.edges[0], shown.rows.edges[-1]) == (rows.start, rows.stop)
     assert (shown.columns.edges[0], shown.columns.edges[-1]) == (columns.start, columns.stop)
     block = matrix[rows, columns]
-    if shown.rows.names[0].startswith("layer"):
-        total = (shown.full**2 * 0).sum() + (shown.full.sum() if level == "layers" and not place.depth else 0)
-        if total:
-            assert total == pytest.approx((matrix**2).sum())
-        assert len(shown.rows.names) == shown.full.shape[0]
-    else:
+    depth = place.depth
+    what = ("layers", "units", "parameters")[max(("layers", "units", "parameters").index(level), depth)]
+    if what == "parameters":
         np.testing.assert_allclose(shown.full, block, rtol=1e-10, atol=1e-14)
+        return
+    for i in range(shown.full.shape[0]):
+        for j in range(shown.full.shape[1]):
+            a, b = shown.rows.edges[i : i + 2] - rows.start, shown.columns.edges[j : j + 2] - columns.start
+            cell = block[a[0] : a[1], b[0] : b[1]]
+            expected = (cell**2).sum() if what == "layers" else np.sqrt((cell**2).mean())
+            assert shown.full[i, j] == pytest.approx(expected, rel=1e-10)
+    names = {"layers": r"layer \d+", "units": r"layer \d+ · unit \d+"}[what]
+    assert all(re.fullmatch(names, name) for name in shown.rows.names)
 
 
 def test_summary_equals_brute_force():
@@ -211,19 +218,38 @@ def test_run_is_finite_and_saves(activation, tmp_path):
 
 
 def test_a_dead_network_is_answered():
-    spec = explore.Spec(**SMALL, activation="relu", weight_variance=1e-9, bias_variance=0.0)
-    assert explore.facts(spec)["parameters"] > 0
+    """ReLU, narrow, deep, no bias: every hidden unit is off for these inputs at this seed, and only the read-out's bias moves."""
+    spec = explore.Spec(width=2, hidden_layers=6, samples=50, seeds=4, activation="relu", bias_variance=0.0)
+    found = explore.facts(spec)
+    assert found["all_hidden_dead"]
+    assert found["dead"] == found["parameters"] - 1
     result = explore.run(spec)
     assert not np.isinf(result.table.to_numpy(dtype=float)).any()
+    assert not explore.facts(explore.Spec(**SMALL))["all_hidden_dead"]
 
 
-def test_overflow_is_told():
-    with pytest.raises(OverflowError, match="lower `weight_variance`"):
-        explore.run(
-            explore.Spec(
-                **{**SMALL, "hidden_layers": 12}, activation="relu", weight_variance=100.0, noise_variance=1e-6
-            ).model_copy(update={"weight_variance": 1e60})
-        )
+def test_the_mean_eigenvalue_is_predicted_only_where_depth_is_small_beside_width():
+    narrow, wide = explore.Spec(), explore.Spec(width=128, hidden_layers=3, inputs="gaussian")
+    row = explore.predictions(narrow).set_index("measure").loc["mean_eigenvalue"]
+    assert np.isnan(row["predicted"])
+    assert "Depth over width" in row["reason"]
+    assert np.isfinite(explore.predictions(wide).set_index("measure").loc["mean_eigenvalue", "predicted"])
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
+@pytest.mark.parametrize("noise_variance", [1e-6, 1e6])
+def test_the_most_extreme_setting_stays_finite(activation, noise_variance):
+    """Depth 12 at the largest variances: entries of 1e50 and their squares still fit; nothing becomes infinite unsaid."""
+    spec = explore.Spec(
+        **{**SMALL, "hidden_layers": 12},
+        activation=activation,
+        weight_variance=100.0,
+        bias_variance=100.0,
+        noise_variance=noise_variance,
+    )
+    result = explore.run(spec)
+    assert np.isfinite(result.table.to_numpy(dtype=float)).all()
+    assert np.isfinite(result.arrays["full"]).all()
 
 
 def test_progress_cancels_every_part():

@@ -25,12 +25,23 @@ def sentence(job: Job, pool: Pool) -> str:
     return f"Computing {what}, {words.about(left)} left." if left == left else f"Computing {what} …"
 
 
-def live_card(job: Job, pool: Pool, cancel: Callable[[], None], show: Callable[[], Any], *, key: str) -> None:
-    """Progress that renews itself while the rest of the page stays usable; at the end the page is run once more."""
+def live_card(
+    job: Job,
+    pool: Pool,
+    cancel: Callable[[], None],
+    show: Callable[[], Any],
+    *,
+    key: str,
+    left: Callable[[], bool] = lambda: False,
+) -> None:
+    """Progress that renews itself while the rest of the page stays usable; at the end the page is run once more.
+
+    left: whether this visitor has cancelled, even where the job goes on for others.
+    """
 
     @st.fragment(run_every=EVERY, key=f"job-{key}")
     def live() -> None:
-        if job.finished.is_set() or not job.watchers:
+        if job.finished.is_set() or not job.watchers or left():
             st.rerun()
         with st.container(border=True, key=f"job-card-{key}"):
             with st.container(horizontal=True, vertical_alignment="center"):

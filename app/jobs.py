@@ -46,10 +46,10 @@ class SessionJobs:
     watched: dict[tuple[str, str], Job] = field(default_factory=dict)
     stopped: dict[tuple[str, str], Job] = field(default_factory=dict)
 
-    def drop(self, place: tuple[str, str]) -> None:
+    def drop(self, place: tuple[str, str], *, cancelled: bool = False) -> None:
         job = self.watched.pop(place, None)
         if job is not None:
-            pool().leave(job, self.name)
+            pool().leave(job, self.name, cancelled=cancelled)
 
     def close(self) -> None:
         for place in list(self.watched):
@@ -253,9 +253,14 @@ def _in_background(
 
     def cancel() -> None:
         mine.stopped[place] = job
-        mine.drop(place)
+        mine.drop(place, cancelled=True)
 
     job_card.live_card(
-        job, pool(), cancel, lambda: show(_seen(place) if job.partial is None else job.partial), key=name
+        job,
+        pool(),
+        cancel,
+        lambda: show(_seen(place) if job.partial is None else job.partial),
+        key=name,
+        left=lambda: mine.watched.get(place) is not job,
     )
     return job.partial if job.partial is not None else _seen(place)

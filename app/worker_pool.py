@@ -131,10 +131,15 @@ class Pool:
                 self._put(again, AHEAD)
                 return
 
-    def leave(self, job: Job, watcher: str) -> None:
-        """A visitor is no longer interested; the last one to leave stops the work."""
+    def leave(self, job: Job, watcher: str, *, cancelled: bool = False) -> None:
+        """A visitor is no longer interested; the last one to leave stops the work.
+
+        cancelled: the visitor wants the machine for something else, so what is only computed ahead of visitors stops too.
+        """
         with self._lock:
             job.watchers.discard(watcher)
+            if cancelled and job.watchers == {AHEAD}:
+                job.watchers.clear()
 
     def ahead_of(self, job: Job) -> int:
         """How many jobs are running or were asked for earlier."""

@@ -273,6 +273,53 @@ def test_a_visitor_goes_before_what_is_computed_ahead(pool: worker_pool.Pool) ->
     assert again.finished.wait(GENEROUS)
 
 
+def test_a_cancel_stops_what_is_computed_ahead_but_not_what_another_visitor_waits_for(pool: worker_pool.Pool) -> None:
+    setting = order("width", **LONG)
+    job = pool.watch(*setting, worker_pool.AHEAD)
+    for visitor in ("one", "two", "three"):
+        assert pool.watch(*setting, visitor) is job
+    pool.leave(job, "one", cancelled=True)
+    pool.leave(job, "two")
+    assert job.watchers == {worker_pool.AHEAD, "three"}
+    pool.leave(job, "three", cancelled=True)
+    assert not job.watchers
+    assert job.finished.wait(GENEROUS)
+    assert job.state == "cancelled"
+
+
+def test_a_visitor_who_only_moves_on_leaves_what_is_computed_ahead(pool: worker_pool.Pool) -> None:
+    setting = order("width", **LONG, seed=1)
+    job = pool.watch(*setting, worker_pool.AHEAD)
+    assert pool.watch(*setting, "visitor") is job
+    pool.leave(job, "visitor")
+    assert job.watchers == {worker_pool.AHEAD}
+    pool.leave(job, worker_pool.AHEAD)
+    assert job.finished.wait(GENEROUS)
+
+
+def card_frame() -> None:
+    import job_card
+    import streamlit as st
+    from worker_pool import AHEAD, Job
+
+    runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    job = Job("key", ("width", "run", "{}"))
+    job.state, job.watchers = "running", {AHEAD, "another visitor"}
+    if runs == 1:
+        job_card.live_card(job, None, lambda: None, lambda: None, key="card", left=lambda: st.session_state["left"])
+    st.text(f"run {runs}")
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_the_card_goes_when_its_visitor_left_though_others_wait(left: bool) -> None:
+    page = AppTest.from_function(card_frame, default_timeout=60)
+    page.session_state["left"] = left
+    page.run()
+    assert not page.exception
+    assert [button.label for button in page.button] == ([] if left else ["Cancel"])
+    assert drawn(page) == (["run 2"] if left else ["run 1"])
+
+
 def test_faults_of_a_job_are_sentences(pool: worker_pool.Pool) -> None:
     key, (question, function, _) = order("explore", inputs="csv", data_file="/nowhere/table.csv")
     job = pool.watch(key, (question, function, key[2].model_dump_json()), "visitor")

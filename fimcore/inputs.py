@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,26 @@ def standardise(x: Tensor) -> Tensor:
 def content_hash(content: bytes) -> str:
     """A short name for a file's content: the first 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def file_hash(path: str | Path, max_bytes: int = 200_000_000) -> str:
+    """`content_hash` of a file; empty where there is no such file or it is larger than `max_bytes`.
+
+    Read again only when the file's time or size has changed.
+    """
+    path = Path(path)
+    try:
+        state = path.stat()
+        if not path.is_file() or state.st_size > max_bytes:
+            return ""
+        return _hash_of_file(path.absolute(), state.st_mtime_ns, state.st_size)
+    except (OSError, ValueError):  # ValueError: a null character in the path
+        return ""
+
+
+@lru_cache(maxsize=64)
+def _hash_of_file(path: Path, _time: int, _size: int) -> str:
+    return content_hash(path.read_bytes())
 
 
 def load(

@@ -31,9 +31,20 @@ class InputMoments:
     overlap_variance: float
 
 
-@lru_cache(maxsize=8)
-def _table(inputs_name: str, data_file: str, target: int) -> inputs.Data:
+def _table(spec: NetworkSpec) -> inputs.Data:
     """The real data of a Spec: digits as they are, columns of a CSV standardised to mean 0 and variance 1."""
+    return _read(spec.inputs, *_file(spec))
+
+
+def _file(spec: NetworkSpec) -> tuple[str, str, int]:
+    """What a table is read from: path, hash of its content (a file that was rewritten is another one), label column."""
+    if spec.inputs == "digits":
+        return "", "", 0
+    return spec.data_file, inputs.file_hash(spec.data_file, CSV_MAX_BYTES) if spec.data_file else "", spec.target
+
+
+@lru_cache(maxsize=8)
+def _read(inputs_name: str, data_file: str, _content: str, target: int) -> inputs.Data:
     if inputs_name == "digits":
         return inputs.digits()
     if not data_file:
@@ -45,14 +56,14 @@ def _table(inputs_name: str, data_file: str, target: int) -> inputs.Data:
 def input_dimension(spec: NetworkSpec) -> int:
     """n_0: of the data set, or as set, or the width where it is left at 0."""
     if spec.inputs in ("digits", "csv"):
-        return int(_table(spec.inputs, spec.data_file, spec.target).x.shape[1])
+        return int(_table(spec).x.shape[1])
     return spec.input_dim or spec.width
 
 
 def sample_count(spec: NetworkSpec) -> int:
     """N: as set, but never more than the data set has rows."""
     if spec.inputs in ("digits", "csv"):
-        return min(spec.samples, int(_table(spec.inputs, spec.data_file, spec.target).x.shape[0]))
+        return min(spec.samples, int(_table(spec).x.shape[0]))
     return spec.samples
 
 
@@ -76,13 +87,13 @@ def inputs_of(spec: NetworkSpec, number: int = 0) -> Tensor:
     """The (N, n_0) inputs of network `number`: a fresh draw, or N random rows of the data set."""
     stream = spec.seed + number + INPUT_STREAM
     if spec.inputs in ("digits", "csv"):
-        return _table(spec.inputs, spec.data_file, spec.target).x[_rows(spec, number)]
+        return _table(spec).x[_rows(spec, number)]
     draw = inputs.sphere if spec.inputs == "sphere" else inputs.gaussian
     return draw(spec.samples, input_dimension(spec), stream)
 
 
 def _rows(spec: NetworkSpec, number: int) -> Tensor:
-    data = _table(spec.inputs, spec.data_file, spec.target)
+    data = _table(spec)
     generator = torch.Generator().manual_seed(spec.seed + number + INPUT_STREAM)
     return torch.randperm(data.x.shape[0], generator=generator)[: sample_count(spec)]
 
@@ -91,7 +102,7 @@ def labels_of(spec: NetworkSpec, number: int = 0) -> Tensor:
     """The data's labels: those of the data set where it has any, else drawn from a teacher network of the same law."""
     likelihood = likelihood_of(spec)
     if spec.inputs in ("digits", "csv"):
-        labels = _table(spec.inputs, spec.data_file, spec.target).y
+        labels = _table(spec).y
         if labels is not None:
             return _shaped(labels[_rows(spec, number)], spec)
     x = inputs_of(spec, number)
@@ -131,8 +142,19 @@ def input_moments(spec: NetworkSpec) -> InputMoments:
     """Moments of the input law: exact for random inputs, those of the whole table for data."""
     if spec.inputs not in ("digits", "csv"):
         return InputMoments(1.0, 0.0, 1.0 / input_dimension(spec))
-    x = _table(spec.inputs, spec.data_file, spec.target).x
-    gram = x @ x.T / x.shape[1]
-    different = ~torch.eye(len(x), dtype=torch.bool)
-    overlaps = gram[different]
-    return InputMoments(float(gram.diagonal().mean()), float(overlaps.mean()), float(overlaps.var(correction=0)))
+    return _moments(spec.inputs, *_file(spec))
+
+
+@lru_cache(maxsize=8)
+def _moments(inputs_name: str, data_file: str, content: str, target: int) -> InputMoments:
+    """Over all pairs of different rows, without the N x N overlaps.
+
+    sum_ij (x_i.x_j)^2 = |X^T X|_F^2 and sum_ij x_i.x_j = |sum_i x_i|^2, both less the terms i = j.
+    """
+    x = _read(inputs_name, data_file, content, target).x
+    rows, dimension = x.shape
+    lengths = x.square().sum(dim=1) / dimension
+    pairs = rows * (rows - 1)
+    overlap = float(x.sum(dim=0).square().sum() / dimension - lengths.sum()) / pairs
+    square = float((x.T @ x).square().sum() / dimension**2 - lengths.square().sum()) / pairs
+    return InputMoments(float(lengths.mean()), overlap, max(0.0, square - overlap**2))

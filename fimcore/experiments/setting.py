@@ -49,8 +49,18 @@ def _read(inputs_name: str, data_file: str, _content: str, target: int) -> input
         return inputs.digits()
     if not data_file:
         raise inputs.InputError("`data_file` is empty; the input 'csv' needs a file of numbers.")
-    data = inputs.load(data_file, target - 1 if target else None, max_bytes=CSV_MAX_BYTES, max_columns=CSV_MAX_COLUMNS)
-    return inputs.Data(inputs.standardise(data.x), data.y, data.name, data.columns)
+    data = inputs.load(data_file, max_bytes=CSV_MAX_BYTES, max_columns=CSV_MAX_COLUMNS)
+    if not target:
+        return inputs.Data(inputs.standardise(data.x), None, data.name, data.columns)
+    columns = data.x.shape[1]
+    if target > columns:
+        count = f"{columns} column{'s' if columns > 1 else ''}"
+        raise inputs.InputError(f"Label column {target} does not exist: the table has {count}.")
+    if columns == 1:
+        raise inputs.InputError("The table has one column only, which is the label: no column is left as input.")
+    kept = [column for column in range(columns) if column != target - 1]
+    names = tuple(data.columns[column] for column in kept)
+    return inputs.Data(inputs.standardise(data.x[:, kept]), data.x[:, target - 1], data.name, names)
 
 
 def input_dimension(spec: NetworkSpec) -> int:

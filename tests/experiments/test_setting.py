@@ -8,7 +8,7 @@ import torch
 
 from fimcore.experiments.explore_spec import Spec
 from fimcore.experiments.setting import input_moments, inputs_of, labels_of
-from fimcore.inputs import standardise
+from fimcore.inputs import InputError, standardise
 
 
 def table(folder, numbers, name="table.csv"):
@@ -63,3 +63,16 @@ def test_a_rewritten_table_is_read_again(tmp_path):
     table(tmp_path, [[1, 2], [3, 5], [4, 9]])
     assert torch.equal(inputs_of(spec), first)
     assert labels_of(spec).shape == (3, 1)
+
+
+def test_label_columns_are_counted_from_one_and_the_fault_says_so(tmp_path):
+    path = table(tmp_path, [[1, 2, 0, 7], [3, 5, 1, 8], [4, 9, 1, 9]], "0123456789abcdef.csv")
+    spec = spec_for(path, target=3, likelihood="softmax", outputs=2)
+    assert sorted(labels_of(spec).tolist()) == [0, 1, 1]
+    assert inputs_of(spec).shape == (3, 3)
+    with pytest.raises(InputError) as fault:
+        inputs_of(spec_for(path, target=7))
+    assert str(fault.value) == "Label column 7 does not exist: the table has 4 columns."
+    single = table(tmp_path, [[1], [2], [3]], "fedcba9876543210.csv")
+    with pytest.raises(InputError, match="one column only"):
+        inputs_of(spec_for(single, target=1))

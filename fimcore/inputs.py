@@ -162,6 +162,10 @@ def _read_csv(path: Path, limits: str) -> pd.DataFrame:
         table = pd.read_csv(path, header=0 if named else None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path.name} is not a regular table: rows differ in length. {limits}") from error
+    if not isinstance(
+        table.index, pd.RangeIndex
+    ):  # rows longer than the line of names: pandas takes column 1 as their names
+        raise InputError(f"{path.name} is not a regular table: rows differ in length. {limits}")
     table.columns = [str(name) if named else f"column {number + 1}" for number, name in enumerate(table.columns)]
     return table
 

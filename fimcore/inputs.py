@@ -21,7 +21,7 @@ class InputError(ValueError):
     """A file or setting that cannot be used as inputs; the message says what works."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """Inputs with their labels: x (N, n_0), y (N,) or (N, C) or None, a name, and the columns' names where they have any."""
 

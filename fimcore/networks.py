@@ -39,7 +39,7 @@ class ForwardPass(NamedTuple):
     preactivations: tuple[Tensor, ...]  # u^1, ..., u^L, each (N, n_l); the last one is the output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """Weights and biases of one fully connected network with a linear read-out.
 

@@ -144,3 +144,16 @@ def test_wrong_tensors_and_inputs_are_named():
 
 def test_numpy_arrays_of_offsets_are_plain_integers():
     assert fc.ParameterLayout((2, 3, 1)).unit_offsets().dtype == np.int64
+
+
+def test_values_that_hold_tensors_compare_and_hash_by_identity():
+    network, x = fc.sample_network(fc.Architecture((3, 4, 2))), fc.inputs.gaussian(5, 3)
+    pairs = [
+        (network, fc.sample_network(fc.Architecture((3, 4, 2)))),
+        (fc.factors(network, x, fc.Gaussian()), fc.factors(network, x, fc.Gaussian())),
+        (fc.inputs.Data(x, None, "a"), fc.inputs.Data(x.clone(), None, "a")),
+    ]
+    for one, other in pairs:
+        assert one == one
+        assert one != other
+        assert len({one, other}) == 2

@@ -22,7 +22,7 @@ from fimcore.parameters import ParameterLayout
 ESTIMATORS = ("exact", "score", "empirical", "probe")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factors:
     """Layer inputs and backpropagated signals of N inputs; R rows per input (R = C for the exact Fisher matrix).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import problems
 import streamlit as st
 import words
 from worker_pool import Job, Pool
@@ -60,3 +61,13 @@ def stopped_card(job: Job, resume: Callable[[], Any], *, key: str) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"stopped-{key}"):
         st.markdown(done + kept, width="stretch")
         st.button("Compute again", key=f"resume-{key}", on_click=resume)
+
+
+def failed_card(job: Job, again: Callable[[], Any], *, key: str) -> None:
+    """Why a computation gave nothing, and a way to try once more."""
+    if job.state == "problem":
+        problems.show_problem(job.sentence, key=f"problem-{key}", again=again)
+        return
+    with st.container(key=f"broken-{key}"):
+        problems.show_broken_text(job.trouble)
+        st.button("Try again", key=f"again-{key}", on_click=again)

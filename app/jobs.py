@@ -45,6 +45,7 @@ class SessionJobs:
     name: str = field(default_factory=lambda: uuid4().hex)
     watched: dict[tuple[str, str], Job] = field(default_factory=dict)
     stopped: dict[tuple[str, str], Job] = field(default_factory=dict)
+    failed: dict[tuple[str, str], Job] = field(default_factory=dict)  # not begun again until the visitor says so
 
     def drop(self, place: tuple[str, str], *, cancelled: bool = False) -> None:
         job = self.watched.pop(place, None)
@@ -125,8 +126,9 @@ def compute(
     mine = session_jobs()
     if place in mine.watched and mine.watched[place].key != key:
         mine.drop(place)
-    if place in mine.stopped and mine.stopped[place].key != key:
-        del mine.stopped[place]
+    for kept in (mine.stopped, mine.failed):
+        if place in kept and kept[place].key != key:
+            del kept[place]
     result = cache.get(key)
     if result is None:
         with cards:
@@ -235,20 +237,22 @@ def _in_background(
     if stopped is not None:
         job_card.stopped_card(stopped, lambda: mine.stopped.pop(place, None), key=name)
         return show(_seen(place) if stopped.partial is None else stopped.partial)
-    job = mine.watched.get(place)
+    failed = mine.failed.get(place)
+    job = failed or mine.watched.get(place)
     if job is None:
         job = pool().watch(key, (place[0], place[1], spec.model_dump_json()), mine.name)
         job.expected = expected
         mine.watched[place] = job
-    if job.finished.is_set():
+    if failed is None and job.finished.is_set():
         mine.drop(place)
         if job.state == "done":  # between two looks at the cache
             _give(place, key)
             return show(job.result)
-        if job.state == "problem":
-            problems.show_problem(job.sentence, key=f"problem-{name}")
-        else:
-            problems.show_broken_text(job.trouble)
+        failed = mine.failed[place] = job
+        if job.state != "problem":
+            problems.log(job.trouble)
+    if failed is not None:
+        job_card.failed_card(failed, lambda: mine.failed.pop(place, None), key=name)
         return show(_seen(place))
 
     def cancel() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import settings
@@ -27,25 +27,43 @@ def plain(sentence: str) -> str:
     )
 
 
-def show_problem(sentence: str, remedy: tuple[str, Mapping[str, Any]] | None = None, *, key: str = "problem") -> None:
-    """One sentence beside the picture, with a one-click remedy (a label and values by address key) where there is one."""
+def show_problem(
+    sentence: str,
+    remedy: tuple[str, Mapping[str, Any]] | None = None,
+    *,
+    key: str = "problem",
+    again: Callable[[], Any] | None = None,
+) -> None:
+    """One sentence beside the picture, with a one-click remedy (a label and values by address key) where there is one.
+
+    again: what to do where the visitor wants to try the same once more.
+    """
     with st.container(border=True, key=f"card-{key}"):
         st.markdown(f":material/error: {plain(sentence)}")
         if remedy is not None:
             label, changes = remedy
             st.button(label, key=f"remedy-{key}", on_click=settings.apply, args=(dict(changes),))
+        if again is not None:
+            st.button("Try again", key=f"again-{key}", on_click=again)
 
 
 def show_broken(error: BaseException) -> None:
     """Something unexpected: a short code on the page, the traceback under the same code in the log."""
-    show_broken_text("".join(traceback.format_exception(error)))
+    trouble = "".join(traceback.format_exception(error))
+    log(trouble)
+    show_broken_text(trouble)
+
+
+def log(trouble: str) -> None:
+    """Write a traceback under its code."""
+    LOG.error("code %s\n%s", code_of(trouble), trouble)
 
 
 def show_broken_text(trouble: str) -> None:
-    code = code_of(trouble)
-    LOG.error("code %s\n%s", code, trouble)
+    """The code of a traceback that is in the log."""
     st.error(
-        f"Something broke here, not with your settings. Your settings are in the address. Report with code `{code}`."
+        "Something broke here, not with your settings. Your settings are in the address. "
+        f"Report with code `{code_of(trouble)}`."
     )
 
 

@@ -320,6 +320,44 @@ def test_the_card_goes_when_its_visitor_left_though_others_wait(left: bool) -> N
     assert drawn(page) == (["run 2"] if left else ["run 1"])
 
 
+class PoolOfFailures:
+    """A pool whose jobs have failed before anybody looks."""
+
+    def __init__(self, state: str) -> None:
+        self.state, self.begun = state, 0
+
+    def watch(self, key: Any, order: Any, watcher: str) -> worker_pool.Job:
+        self.begun += 1
+        job = worker_pool.Job(key, order)
+        job.sentence, job.trouble = "Signals overflow at this depth.", "Traceback: /srv/secret"
+        job.end(self.state)
+        return job
+
+    def leave(self, job: worker_pool.Job, watcher: str, **_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("state", "told"), [("problem", "Signals overflow"), ("broken", "Something broke here")])
+def test_a_failed_job_is_told_and_not_begun_again_until_asked(
+    question: Question, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, state: str, told: str
+) -> None:
+    failures, mine = PoolOfFailures(state), jobs.SessionJobs()
+    question.seconds = 10.0
+    monkeypatch.setattr(jobs, "pool", lambda: failures)
+    monkeypatch.setattr(jobs, "session_jobs", lambda: mine)
+    page = page_at(2)
+    for _ in range(3):
+        assert any(told in each.value for each in [*page.markdown, *page.error])
+        page.run()
+    assert failures.begun == 1
+    assert caplog.text.count("/srv/secret") == (state == "broken")
+    next(button for button in page.button if button.label == "Try again").click().run()
+    assert failures.begun == 2
+    page.session_state["n"] = 4
+    page.run()
+    assert failures.begun == 3
+
+
 def test_faults_of_a_job_are_sentences(pool: worker_pool.Pool) -> None:
     key, (question, function, _) = order("explore", inputs="csv", data_file="/nowhere/table.csv")
     job = pool.watch(key, (question, function, key[2].model_dump_json()), "visitor")

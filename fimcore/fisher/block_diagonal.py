@@ -52,6 +52,13 @@ class LayerBlocks(FisherStructure):
         """sqrt of the sum of squared entries of the blocks."""
         return float(torch.stack([b.square().sum() for b in self.blocks]).sum().sqrt())
 
+    def block(self, layer: int, unit: int | None = None) -> Tensor:
+        """The stored block of a layer, or the part of it that belongs to one unit."""
+        whole = self.layout.layer_slice(layer)
+        part = whole if unit is None else self.layout.unit_slice(layer, unit)
+        inside = slice(part.start - whole.start, part.stop - whole.start)
+        return self.blocks[layer - 1][inside, inside]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UnitBlocks(FisherStructure):

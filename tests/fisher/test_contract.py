@@ -189,3 +189,19 @@ def test_progress_cancels():
     for run in (fc.fisher, fc.block_norms, fc.spectrum):
         with pytest.raises(StoppedError):
             run(network, x, progress=stop)
+
+
+def test_blocks_of_stored_layers_never_build_the_whole_matrix(monkeypatch):
+    network, x = network_and_inputs(3)
+    made, dense = fc.fisher(network, x, structure="layer_blocks"), fc.fisher(network, x)
+    expected = [(layer, unit, dense.block(layer, unit)) for layer in (1, 2, 3) for unit in (None, 1, 3)]
+
+    def refuse(self):
+        raise AssertionError("built the whole matrix")
+
+    monkeypatch.setattr(type(made), "dense", refuse)
+    for layer, unit, block in expected:
+        torch.testing.assert_close(made.block(layer, unit), block, rtol=1e-12, atol=1e-14)
+    for layer, unit in ((0, None), (4, None), (1, 0), (1, 6)):
+        with pytest.raises(IndexError, match=r"layer|unit"):
+            made.block(layer, unit)

@@ -98,11 +98,6 @@ class BlockNorms:
         return _root(self.layer_pairs / np.outer(parameters, parameters))
 
     @property
-    def rms_cross_ratio(self) -> FloatArray:
-        """RMS entry between layers over the geometric mean of the two layers' RMS in-unit entries, (L, L)."""
-        return _divide(self.rms_cross, np.sqrt(np.outer(self.rms_in_unit, self.rms_in_unit)))
-
-    @property
     def layer_correlation(self) -> FloatArray:
         """Norm of a layer-pair block over the geometric mean of the layers' own, |F_ll'| / sqrt(|F_ll| |F_l'l'|)."""
         norms = _root(self.layer_pairs)

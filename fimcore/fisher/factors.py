@@ -58,12 +58,6 @@ class Factors:
         """The network's device."""
         return self.inputs[0].device
 
-    def select(self, samples: slice) -> Factors:
-        """The factors of some of the inputs, as views."""
-        return Factors(
-            tuple(a[samples] for a in self.inputs), tuple(s[samples] for s in self.signals), self.layout, self.estimator
-        )
-
     def jacobian_product(self, vectors: Tensor) -> Tensor:
         """J v for v of shape (P,) or (P, m): the rows' directional derivatives, (N R,) or (N R, m)."""
         columns = vectors.reshape(vectors.shape[0], -1)

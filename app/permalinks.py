@@ -91,7 +91,7 @@ def _read_setting(setting: Setting, texts: Sequence[str], draft: _Draft) -> None
     default = "empty" if setting.default == "" else setting.text(setting.default)
     if setting.control.names and not setting.many:
         default = setting.name_of(setting.default)
-    verb = "are" if setting.noun.endswith("s") else "is"
+    verb = "are" if setting.many and len(setting.default) > 1 else "is"
     if len(set(texts)) > 1:
         draft.notices.append(
             f"This link gives {setting.noun} {len(texts)} times, so the default {default} {verb} shown."

@@ -7,6 +7,7 @@ address key.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,11 +57,14 @@ class Setting:
 
     @property
     def bounds(self) -> tuple[Any, Any]:
-        """Smallest and largest value that the widget reaches."""
-        if self.control.widget == "steps":
-            return min(self.control.options), max(self.control.options)
+        """Smallest and largest value that a link may ask for: what the widget reaches, or what the field accepts.
+
+        A slider over listed values takes any other as one more stop.
+        """
         low, high = bounds_of(self.field)
         control = self.control
+        if control.widget == "steps":
+            return low, high
         above = next((item.gt for item in self.field.metadata if hasattr(item, "gt")), None)
         if low is None and above is not None:
             low = above + (control.step or 1)
@@ -127,13 +131,17 @@ class Setting:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if value != value or high is None or low is None:
-            return f"{plural(self.noun)} are {'whole numbers' if self._whole else 'numbers'}"
-        if value > high:
-            return f"{plural(self.noun)} here go up to {_plain(high)}"
-        if value < low:
-            return f"{plural(self.noun)} here start at {_plain(low)}"
-        return f"{plural(self.noun)} are whole numbers"
+        what = plural(self.noun)
+        if value == value and high is not None and value > high:
+            return f"{what} here go up to {_plain(high)}"
+        if value == value and low is not None and value < low:
+            return f"{what} here start at {_plain(low)}"
+        for bound in self.field.metadata:
+            if value >= getattr(bound, "lt", math.inf):
+                return f"{what} here lie below {_plain(bound.lt)}"
+            if value <= getattr(bound, "gt", -math.inf):
+                return f"{what} here lie above {_plain(bound.gt)}"
+        return f"{what} are {'whole numbers' if self._whole else 'numbers'}"
 
     @property
     def _whole(self) -> bool:

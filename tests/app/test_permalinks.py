@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+from types import SimpleNamespace
+
 import permalinks
+import presets
 import pytest
 import settings
+import train_words
 import uploads
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
+
+from fimcore.budget import Budget
+from fimcore.experiments import load
+from fimcore.experiments.control import control_of
+from fimcore.experiments.cost import largest_width
 
 QUESTIONS = ["explore", "width", "train"]
 
@@ -34,7 +45,9 @@ def test_every_setting_survives_the_way_through_an_address(question: str) -> Non
 def test_too_large_a_width_is_told_in_one_sentence_and_the_rest_is_kept() -> None:
     reading = one("explore", n="9999", L="5")
     assert reading.values == {"L": 5}
-    assert reading.notices == ("This link asked for width 9999. Widths here go up to 512, so the default 16 is shown.",)
+    assert reading.notices == (
+        "This link asked for width 9999. Widths here go up to 4096, so the default 16 is shown.",
+    )
 
 
 HOSTILE = {
@@ -87,6 +100,61 @@ def test_keys_of_other_pages_are_neither_used_nor_complained_about() -> None:
 
 def test_value_off_the_list_but_in_range_is_kept() -> None:
     assert one("explore", n="24").values == {"n": 24}
+
+
+@pytest.mark.parametrize(
+    ("question", "query", "notice"),
+    [
+        ("explore", {"k": "5000"}, "for outputs 5000. Outputs here go up to 4096, so the default 1 is shown."),
+        ("explore", {"N": "1"}, "for inputs 1. Inputs here start at 2, so the default 1000 is shown."),
+        ("train", {"goal": "1"}, "for goal 1. Goals here lie below 1, so the default 1 % of the start is shown."),
+        ("train", {"goal": "0"}, "for goal 0. Goals here lie above 0, so the default 1 % of the start is shown."),
+        ("train", {"goal": "low"}, "for goal low. Goals are numbers, so the default 1 % of the start is shown."),
+    ],
+)
+def test_what_a_link_may_not_ask_for_is_told_in_good_grammar(question: str, query: dict, notice: str) -> None:
+    assert one(question, **query).notices == (f"This link asked {notice}",)
+
+
+def chips_of(question: str, width: int) -> list[dict[str, object]]:
+    """The values of every chip, read from the source of the page, for a network of some width."""
+    path = Path(permalinks.__file__).with_name("views") / f"{question}.py"
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "chips":
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Dict):
+                    code = compile(ast.Expression(inner), str(path), "eval")
+                    found.append(eval(code, {"spec": SimpleNamespace(width=width)}))
+    return found
+
+
+def remedies_of(question: str) -> list[dict[str, object]]:
+    """Values of one-click remedies: settings that do not fit together, what diverges, what is too large."""
+    module, table = load(question), settings.settings_of(question)
+    found = [
+        {table[key].key: value}
+        for key in train_words.DAMPING_KEYS.values()
+        for value in (0.1, 1.0, 100.0)
+        if key in table
+    ]
+    found += [{key: 0.0} for key in train_words.RATE_KEYS.values() if key in table]
+    found += [{key: train_words.two_digits(3.14159e-4)} for key in train_words.RATE_KEYS.values() if key in table]
+    size = control_of(module.Spec.model_fields[module.Spec.size_field])
+    assert size is not None
+    largest = largest_width(module.Spec(samples=2000), module.cost, Budget(2**30, 2.0))
+    return found + ([{size.url: largest}] if largest else [])
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_preset_chip_and_remedy_survives_the_way_through_an_address(question: str) -> None:
+    table = settings.settings_of(question)
+    wanted = [preset.values(question) for preset in presets.load_presets()] + remedies_of(question)
+    chips = [values for width in (1, 2, 24, 128, 512, 4096) for values in chips_of(question, width)]
+    assert chips
+    for values in wanted + chips:
+        reading = permalinks.read(question, {key: [table[key].text(value)] for key, value in values.items()})
+        assert (reading.values, reading.notices) == (values, ())
 
 
 def test_choice_is_found_by_its_value_or_its_name() -> None:

@@ -29,14 +29,17 @@ def export_menu(
     svg: Callable[[], bytes | str] | None = None,
     key: str = "",
     label: str = "Export",
+    table: str = "",
+    csv: Callable[[], str] | None = None,
 ) -> None:
     """`label` ▾: PNG, SVG, CSV, NPZ, JSON, Python. A picture that is not given is left out.
 
     name: added to the file names, "fimcore-width-<name>.csv". png, svg: draw the picture with its caption, settings and link.
+    table: name of the table behind this picture, for the CSV (the first one where left out); csv: makes the CSV instead.
     """
     place = f"{result.question}-{key}" if key else result.question
     with st.popover(label, icon=":material/download:", key=f"export-{place}"):
-        for kind, make in files(result, permalinks.current_address(result.question), png, svg).items():
+        for kind, make in files(result, permalinks.current_address(result.question), png, svg, table, csv).items():
             suffix, media = KINDS[kind]
             st.download_button(
                 kind,
@@ -61,12 +64,14 @@ def files(
     address: str,
     png: Callable[[], bytes] | None = None,
     svg: Callable[[], bytes | str] | None = None,
+    table: str = "",
+    csv: Callable[[], str] | None = None,
 ) -> dict[str, File]:
     """Kind to a function that makes the file; nothing is made before it is called."""
     made: dict[str, File | None] = {
         "PNG": png,
         "SVG": svg,
-        "CSV": lambda: result.to_csv(address),
+        "CSV": csv or (lambda: result.to_csv(address, table or None)),
         "NPZ": lambda: result.to_npz(address),
         "JSON": lambda: json.dumps(result.to_json(address), indent=2, ensure_ascii=False),
         "Python": lambda: result.to_script(address),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import jobs
 import numpy as np
+import pandas as pd
 import settings
 import streamlit as st
 import words
@@ -23,6 +26,7 @@ from fimcore.parameters import ParameterLayout
 
 SWEPT_WIDTHS = (2, 4, 8, 16, 32)
 SWEEP_SECONDS = 2.0
+MOST_ENTRIES = 1_000_000
 SWEEP_IGNORES = ("width", "scale", "colour_range", "difference", "pin", "zoom", "seeds")
 _TOUCHED = "_sweep_touched"
 
@@ -120,8 +124,8 @@ def prepare_sweep(spec: Spec) -> None:
     """After everything else is drawn: compute the sweep's frames and draw once more, with the scrubber."""
     if spec.zoom or jobs.cache.get(_sweep_key(spec)) is not None:
         return
-    found = jobs.compute_part("sweep", explore.sweep, spec, _widths(spec), ignore=SWEEP_IGNORES)
-    if found:
+    jobs.compute_part("sweep", explore.sweep, spec, _widths(spec), ignore=SWEEP_IGNORES)
+    if jobs.cache.get(_sweep_key(spec)) is not None:
         st.rerun()
 
 
@@ -158,6 +162,9 @@ def _apply(
             (int(axis.edges[place]), int(axis.edges[place + 1]))
             for axis, place in _places(picture, event.pin.row, event.pin.column)
         ]
+        if np.prod([stop - start for start, stop in spans]) > MOST_ENTRIES:  # too many to look through for one click
+            settings.apply({"z": str(zoom.dive(layout, spans[0][0], spans[1][0]))})
+            return
         row, column = explore.strongest_entry(spec, spans[0], spans[1])
         settings.apply({"pin": f"{row}-{column}"})
 
@@ -193,23 +200,26 @@ def pinned_text(found: dict[str, float | str]) -> str:
     )
 
 
-def png(frame: Frame, spec: Spec, picture: MatrixPicture, captions: Sequence[str]) -> bytes:
-    """The picture as PNG, with settings and link."""
-    return pictures.png(
-        frame,
-        settings_lines=captions,
-        scale=spec.scale,
-        normalised=spec.values == "normalised",
-        colour=figures.colour_of(picture, spec),
-    )
+def files(frame: Frame, spec: Spec, picture: MatrixPicture, captions: Sequence[str], dark: bool) -> dict[str, Any]:
+    """The picture as PNG and SVG, as it is on screen, with settings and link; nothing is drawn before it is asked for."""
+    look: dict[str, Any] = {
+        "settings_lines": captions,
+        "scale": spec.scale,
+        "normalised": spec.values == "normalised",
+        "colour": figures.colour_of(picture, spec),
+        "dark": dark,
+    }
+    return {"png": partial(pictures.png, frame, **look), "svg": partial(pictures.svg, frame, **look)}
 
 
-def svg(frame: Frame, spec: Spec, picture: MatrixPicture, captions: Sequence[str]) -> str:
-    """The picture as SVG, with settings and link."""
-    return pictures.svg(
-        frame,
-        settings_lines=captions,
-        scale=spec.scale,
-        normalised=spec.values == "normalised",
-        colour=figures.colour_of(picture, spec),
+def cells(picture: MatrixPicture) -> pd.DataFrame:
+    """The cells on screen as a long table: row, column, full, block-diagonal."""
+    rows, columns = picture.full.shape
+    return pd.DataFrame(
+        {
+            "row": np.repeat(picture.rows.names, columns),
+            "column": np.tile(picture.columns.names, rows),
+            "full": picture.full.ravel(),
+            "block_diagonal": picture.kept.ravel(),
+        }
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import controls
 import exports
@@ -14,6 +16,7 @@ import numpy as np
 import page
 import pandas as pd
 import permalinks
+import problems
 import streamlit as st
 import words
 from figure_export import figure_png, figure_svg
@@ -22,12 +25,13 @@ from figures import style
 
 from fimcore.experiments import explore
 from fimcore.experiments.explore_spec import Spec
-from fimcore.experiments.result import Verdict
+from fimcore.experiments.result import Result, Verdict
 
 QUESTION = "explore"
 # What each part of the page does not depend on: those fields do not make it compute again.
 ON_SCREEN = ("scale", "colour_range", "difference", "pin")
 VIEW = (*ON_SCREEN, "level", "values", "pooling", "zoom")
+_LAST = "_last_spec_drawn"
 MEASURES = {
     "largest_eigenvalue": (
         "Largest eigenvalue",
@@ -100,60 +104,37 @@ def main() -> None:
         controls.view_controls(QUESTION, "blk", "lv", "val")
         with st.popover("Colours", icon=":material/palette:", key="colours"):
             controls.view_controls(QUESTION, "sc", "pool", "rng")
-    seconds = explore.part_seconds(spec)
-    picture = jobs.compute(QUESTION, spec, function="matrix", ignore=(*ON_SCREEN, "seeds"), seconds=seconds["matrix"])
-    if picture is None:
-        return
     dark = page.is_dark()
-    shown = matrix_explorer.draw(picture, spec, dark)
-    facts = jobs.compute_part("facts", explore.facts, spec, ignore=(*VIEW, "seeds"))
-    if facts is not None:
-        st.markdown(sentence(facts, spec))
-    matrix_explorer.margin_note()
-
-    table = jobs.compute(QUESTION, spec, function="summary", ignore=VIEW, seconds=seconds["summary"])
-    theory = jobs.compute_part("predictions", explore.predictions, spec, ignore=VIEW)
-    if table is None or theory is None or facts is None:
+    picture = part(spec, "matrix", (*ON_SCREEN, "seeds"))
+    if picture is None:
+        last_picture(dark)
         return
+    st.session_state[_LAST] = spec
+    shown = matrix_explorer.draw(picture, spec, dark)
+    facts = part(spec, "facts", (*VIEW, "seeds"))
+    if facts is not None:
+        below_the_picture(facts, spec)
+    table = part(spec, "summary", VIEW)
+    if table is None or facts is None:
+        return
+    theory = explore.predictions(spec)
     verdicts = explore.verdicts(table, theory)
     cards(table, theory, verdicts, facts)
-
-    st.header("Eigenvalues of both", anchor=False)
-    values = jobs.compute(
-        QUESTION, spec, function="eigenvalues", ignore=(*VIEW, "seeds"), seconds=seconds["eigenvalues"]
-    )
+    values = part(spec, "eigenvalues", (*VIEW, "seeds"))
     if values is None:
         return
-    predicted = dict(zip(theory["measure"], theory["predicted"], strict=True))
-    lines = {"λ_max": predicted["largest_eigenvalue"], "Mean": predicted["mean_eigenvalue"]}
-    figure = figures.eigenvalues(values, lines, spec, dark)
-    finding = eigenvalue_finding(values, spec)
-    st.markdown(finding)
-    st.plotly_chart(figure, key="eigenvalues", theme=None, config=style.CHART_CONFIG, alt=finding, width="stretch")
-    page.as_table("eigenvalues", values)
-
     result = explore.assemble(spec, picture, table, theory, values)
-    with st.container(horizontal=True, key="exports"):
-        address = permalinks.current_address(QUESTION)
-        captions = exports.caption_lines(result, address, sentence(facts, spec).replace("**", ""))
-        drawn = (shown, spec, picture, captions)
+    address = permalinks.current_address(QUESTION)
+    captions = exports.caption_lines(result, address, sentence(facts, spec).replace("**", ""))
+    with st.container(horizontal=True, vertical_alignment="center"):
         exports.export_menu(
             result,
-            png=partial(matrix_explorer.png, *drawn),
-            svg=partial(matrix_explorer.svg, *drawn),
             label="Export matrices",
+            csv=lambda: replace(result, tables={"cells": matrix_explorer.cells(picture)}).to_csv(address),
+            **matrix_explorer.files(shown, spec, picture, captions, dark),
         )
-        chart = exports.caption_lines(result, address, finding)
-        title = "Eigenvalues of the Fisher matrix"
-        exports.export_menu(
-            result,
-            name="eigenvalues",
-            key="eigenvalues",
-            label="Export eigenvalues",
-            png=lambda: figure_png(figure, title, chart, dark),
-            svg=lambda: figure_svg(figure, title, chart, dark),
-        )
-    page.as_table("summary", table, label="Show the numbers over seeds as table")
+        page.as_table("summary", table, label="Show the numbers over seeds as table")
+    eigenvalues_of_both(result, dark, address)
     with st.expander("Measured beside predicted, in words", key="verdicts"):
         for verdict in verdicts:
             st.markdown(f"- {verdict.sentence}")
@@ -166,8 +147,71 @@ def main() -> None:
             ("One tile per layer", {"lv": "layers"}),
         ],
     )
-    st.page_link("views/width.py", label="What does width change?", icon=":material/arrow_forward:")
+    st.page_link(
+        "views/width.py",
+        label="Why does it pale, and when does it not? Change the width",
+        icon=":material/arrow_forward:",
+    )
     matrix_explorer.prepare_sweep(spec)
+
+
+def part(spec: Spec, function: str, ignore: tuple[str, ...]) -> Any | None:
+    """One part of the page at exactly this setting; None while it is computed elsewhere, refused or failed."""
+    seconds = explore.part_seconds(spec)[function]
+    found = jobs.compute(QUESTION, spec, function=function, ignore=ignore, seconds=seconds)
+    return found if jobs.is_current(QUESTION, spec, function=function, ignore=ignore) else None
+
+
+def last_picture(dark: bool) -> None:
+    """While a setting is computed, or refused: the matrices of the last setting that worked, named as such."""
+    spec = st.session_state.get(_LAST)
+    ignore = (*ON_SCREEN, "seeds")
+    if spec is None or not jobs.is_current(QUESTION, spec, function="matrix", ignore=ignore):
+        return
+    picture = jobs.cache.get(jobs.key_of(QUESTION, "matrix", spec, ignore))
+    st.caption(
+        f"Until then: the last picture, width {spec.width} with {words.count_of(spec.hidden_layers, 'hidden layer')}."
+    )
+    matrix_explorer.draw(picture, spec, dark)
+
+
+def below_the_picture(facts: dict[str, float], spec: Spec) -> None:
+    """The answer in words, or what to do about a network without any."""
+    if facts["all_hidden_dead"]:
+        problems.show_problem(
+            "All hidden units are off for these inputs, so only the read-out moves the output and F is zero elsewhere. "
+            "Raise the bias variance or change the seed.",
+            ("Raise the bias variance to 0.5", {"sb2": 0.5}),
+            key="dead",
+        )
+    st.markdown(sentence(facts, spec))
+    matrix_explorer.margin_note()
+
+
+def eigenvalues_of_both(result: Result, dark: bool, address: str) -> None:
+    """The second picture."""
+    spec, values, theory = result.spec, result.tables["eigenvalues"], result.tables["predictions"]
+    assert isinstance(spec, Spec)
+    st.header("Eigenvalues of both", anchor=False)
+    predicted = dict(zip(theory["measure"], theory["predicted"], strict=True))
+    lines = {"λ_max": predicted["largest_eigenvalue"], "Mean": predicted["mean_eigenvalue"]}
+    figure = figures.eigenvalues(values, lines, spec, dark)
+    finding = eigenvalue_finding(values, spec)
+    st.markdown(finding)
+    st.plotly_chart(figure, key="eigenvalues", theme=None, config=style.CHART_CONFIG, alt=finding, width="stretch")
+    captions = exports.caption_lines(result, address, finding)
+    title = "Eigenvalues of the Fisher matrix"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        exports.export_menu(
+            result,
+            name="eigenvalues",
+            key="eigenvalues",
+            label="Export eigenvalues",
+            table="eigenvalues",
+            png=partial(figure_png, figure, title, captions, dark),
+            svg=partial(figure_svg, figure, title, captions, dark),
+        )
+        page.as_table("eigenvalues", values)
 
 
 def eigenvalue_finding(values: pd.DataFrame, spec: Spec) -> str:

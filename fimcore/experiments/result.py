@@ -48,6 +48,7 @@ class Result:
         verdicts: measured against predicted, in words.
         seconds, bytes: what it took to compute, and the largest array it held.
         complete: False for a partial result (cancelled, or still running).
+        data_sha256: `fimcore.inputs.content_hash` of the CSV it was computed from; empty where there is none.
     """
 
     question: str
@@ -58,6 +59,13 @@ class Result:
     seconds: float = 0.0
     bytes: int = 0
     complete: bool = True
+    data_sha256: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        if self.spec.inputs == "csv" and self.spec.data_file:
+            from fimcore.inputs import file_hash
+
+            object.__setattr__(self, "data_sha256", file_hash(self.spec.data_file))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -71,14 +79,20 @@ class Result:
         )
 
     def header(self, address: str = "") -> dict[str, Any]:
-        """The block every export starts with: name, versions, address, settings, seeds, date, licence, citation."""
+        """The block every export starts with: name, versions, address, settings, seeds, date, licence, citation.
+
+        Of a table only the file's name and the hash of its content leave this machine, never the folder it lies in.
+        """
         spec = self.spec
+        settings = json.loads(spec.model_dump_json())
+        settings["data_file"] = Path(spec.data_file).name
         return {
             "name": "fimcore",
             "versions": versions(),
             "question": self.question,
             "address": address,
-            "settings": json.loads(spec.model_dump_json()),
+            "settings": settings,
+            **({"data_sha256": self.data_sha256} if self.data_sha256 else {}),
             "seeds": [spec.seed + number for number in range(spec.seeds)],
             "scale": "F = E_x E_{y~p(y|x)} [score score^T]: mean over inputs, model expectation over labels",
             "date": date.today().isoformat(),  # noqa: DTZ011 (a date on a file, in the reader's own time zone)
@@ -118,10 +132,17 @@ class Result:
     def to_script(self, address: str = "") -> str:
         """A Python script that reproduces the numbers with fimcore alone."""
         changed = self.spec.model_dump(exclude_defaults=True)
+        note = ""
+        if "data_file" in changed:
+            changed["data_file"] = Path(self.spec.data_file).name
+            note = f"# Put the table here first, as {changed['data_file']!r}."
+            if self.data_sha256:
+                note += f" The SHA-256 of its content begins with {self.data_sha256}."
+            note += "\n"
         arguments = "".join(f"\n    {name}={value!r}," for name, value in changed.items())
         title = f'"""{self.question}: reproduces the numbers of {address or "this setting"} (fimcore {versions()["fimcore"]})."""'
         return (
-            f"{title}\n\nimport fimcore as fc\n\n"
+            f"{title}\n\nimport fimcore as fc\n\n{note}"
             f"spec = fc.experiments.{self.question}.Spec({arguments}{chr(10) if changed else ''})\n"
             f"result = fc.experiments.{self.question}.run(spec)\n"
             "for name, table in result.tables.items():\n    print(name)\n    print(table.to_string(index=False))\n"

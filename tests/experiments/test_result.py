@@ -1,0 +1,50 @@
+"""Exports of a result: every digit, plain values, and of a table its name and hash but never its folder."""
+
+import io
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fimcore.experiments import explore
+from fimcore.experiments.result import Result
+from fimcore.inputs import content_hash
+
+SMALL = {"width": 4, "hidden_layers": 1, "samples": 20, "seeds": 2}
+
+
+@pytest.fixture(scope="module")
+def from_csv(tmp_path_factory) -> Result:
+    path = tmp_path_factory.mktemp("secret-folder") / "0123456789abcdef.csv"
+    np.savetxt(path, np.random.default_rng(0).standard_normal((30, 3)), delimiter=",")
+    return explore.run(explore.Spec(**SMALL, inputs="csv", data_file=str(path)))
+
+
+def test_exports_name_a_table_and_its_hash_but_never_its_folder(from_csv, tmp_path, monkeypatch, capsys):
+    content = Path(from_csv.spec.data_file).read_bytes()
+    expected = content_hash(content)
+    with np.load(io.BytesIO(from_csv.to_npz()), allow_pickle=False) as arrays:
+        npz_header = str(arrays["header"])
+    texts = [json.dumps(from_csv.to_json()), from_csv.to_csv(), npz_header, from_csv.to_script()]
+    for text in texts:
+        assert "secret-folder" not in text
+        assert "0123456789abcdef.csv" in text
+        assert expected in text
+    assert from_csv.to_json()["settings"]["data_file"] == "0123456789abcdef.csv"
+
+    (tmp_path / "0123456789abcdef.csv").write_bytes(content)
+    (tmp_path / "again.py").write_text(from_csv.to_script(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    again = runpy.run_path("again.py")["result"]
+    capsys.readouterr()
+    pd.testing.assert_frame_equal(again.table, from_csv.table)
+
+
+def test_exports_of_random_inputs_have_no_hash():
+    result = Result("explore", explore.Spec(**SMALL), {"a": pd.DataFrame({"x": [1]})})
+    assert "data_sha256" not in result.header()
+    assert result.header()["settings"]["data_file"] == ""
+    assert "#" not in result.to_script()

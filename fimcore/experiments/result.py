@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,10 +103,10 @@ class Result:
         }
 
     def to_json(self, address: str = "") -> dict[str, Any]:
-        """Header, tables, verdicts and cost as plain values; missing numbers are null."""
+        """Header, tables, verdicts and cost as plain values, every digit of them; missing and infinite numbers are null."""
         return {
             **self.header(address),
-            "tables": {name: json.loads(table.to_json(orient="records")) for name, table in self.tables.items()},
+            "tables": {name: records(table) for name, table in self.tables.items()},
             "verdicts": [vars(verdict) for verdict in self.verdicts],
             "seconds": self.seconds,
             "bytes": self.bytes,
@@ -167,6 +168,19 @@ class Result:
         if text is None:
             raise ValueError(f"`path` is {path.name!r}; its suffix must be .json, .csv, .npz or .py.")
         path.write_text(text(), encoding="utf-8")
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table as plain Python values at full precision; None for what is not a finite number."""
+    columns = {str(name): [_plain(value) for value in table[name].tolist()] for name in table.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    missing = value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value))
+    return None if missing else value
 
 
 def versions() -> dict[str, str]:

@@ -48,3 +48,19 @@ def test_exports_of_random_inputs_have_no_hash():
     assert "data_sha256" not in result.header()
     assert result.header()["settings"]["data_file"] == ""
     assert "#" not in result.to_script()
+
+
+def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
+    table = pd.DataFrame(
+        {"tiny": [1.234567890123456e-11, 1 / 3, np.nan], "count": [1, 2, 2**53], "word": ["a", "b", ""]}
+    )
+    table["mixed"] = pd.Series([np.float64(np.inf), np.int64(3), None], dtype=object)
+    result = Result("explore", explore.Spec(**SMALL), {"a": table, "empty": table.iloc[:0]})
+    document = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    rows = document["tables"]["a"]
+    assert [row["tiny"] for row in rows] == [1.234567890123456e-11, 1 / 3, None]
+    assert [row["count"] for row in rows] == [1, 2, 2**53]
+    assert all(isinstance(row["count"], int) for row in rows)
+    assert [row["word"] for row in rows] == ["a", "b", ""]
+    assert [row["mixed"] for row in rows] == [None, 3, None]
+    assert document["tables"]["empty"] == []

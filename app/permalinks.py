@@ -24,7 +24,8 @@ VERSION = 1
 MAX_TEXT = 200
 SHOWN_TEXT = 40
 HIDE_KEY, VERSION_KEY = "hide", "v"
-_HARMLESS = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,19}")
+# Words have no dot: Markdown makes a link of www.host.tld by itself.
+_HARMLESS = re.compile(r"[0-9A-Za-z][0-9A-Za-z+-]{0,19}|[+-]?\d{1,10}\.\d{1,10}", re.ASCII)
 _NOTICES, _PAGE, _HIDDEN, _NOWHERE = "_link_notices", "_page", "_hidden_controls", "nowhere yet"
 
 

@@ -15,6 +15,9 @@ import streamlit as st
 LOG = logging.getLogger("fimcore.app")
 # Characters that Markdown or Streamlit's own directives would read as markup.
 _MARKUP = re.compile(r"([\\*_\[\]<>$~#|])")
+# Words that Markdown makes a link of by itself, however they are escaped: hosts, addresses, mail. Numbers are none.
+_WORD = re.compile(r"(?i:\S*(?:www\.|//)\S*)|[^\s.,;:!?()\[\]{}\"']\S*[^\s.,;:!?()\[\]{}\"']")
+_LINK = re.compile(r"\.(?!\d)|(?<!\d)\.|@|//")
 
 
 def plain(sentence: str) -> str:
@@ -22,9 +25,25 @@ def plain(sentence: str) -> str:
     parts = sentence.split("`")
     if len(parts) % 2 == 0:  # an unpaired backtick
         parts = [sentence.replace("`", "'")]
-    return "`".join(
-        part if odd % 2 else _MARKUP.sub(r"\\\1", part).replace(":", "\\:") for odd, part in enumerate(parts)
-    )
+    last = len(parts) - 1
+    return "".join(f"`{part}`" if odd % 2 else _plain_part(part, odd > 0, odd < last) for odd, part in enumerate(parts))
+
+
+def _plain_part(part: str, before: bool, after: bool) -> str:
+    """What stands outside of the code spans (is there one before, one after?); what could become a link is put in one."""
+    made, at = "", 0
+    for word in _WORD.finditer(part):
+        if _LINK.search(word[0]):
+            # Two code spans that touch would be read as one.
+            left = " " if before and word.start() == 0 else ""
+            right = " " if after and word.end() == len(part) else ""
+            made += f"{_escaped(part[at : word.start()])}{left}`{word[0]}`{right}"
+            at = word.end()
+    return made + _escaped(part[at:])
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text).replace(":", "\\:")
 
 
 def show_problem(

@@ -187,7 +187,10 @@ def test_whatever_is_accepted_is_a_value_of_the_field(key: str, text: str) -> No
 
 def test_shown_text_is_short_and_inert() -> None:
     assert permalinks.shown("9999") == "9999"
+    assert permalinks.shown("-2.5") == "-2.5"
     assert permalinks.shown("a b") == "`a b`"
+    for address in ("www.host.tld", "host.tld", "a.b", "a@b.c", "http://x.y", "1.2.3"):
+        assert permalinks.shown(address) == f"`{address}`"
     assert permalinks.shown("x`y\n<b>" * 50).count("`") == 2
     assert len(permalinks.shown("q" * 5000)) <= permalinks.SHOWN_TEXT + 2
     assert permalinks.shown("\u202e\x00") == "nothing"

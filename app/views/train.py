@@ -99,7 +99,9 @@ def export(result: Result) -> None:
             exports.export_menu(
                 result,
                 name=key,
+                table="curves",
                 key=key,
+                label=f"Export {key}",
                 png=partial(_picture, figure_png, made, title, captions, dark),
                 svg=partial(_picture, figure_svg, made, title, captions, dark),
             )

@@ -97,18 +97,20 @@ def mass_picture(result: Result) -> None:
     chart = figures.mass(result.tables["mass"], layers, page.is_dark())
     st.plotly_chart(chart, key="mass", theme=None, config=style.CHART_CONFIG, alt=text)
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "mass", "Shares of the sum of squared entries", chart, text)
+        export(result, "mass", "Export shares", "Shares of the sum of squared entries", chart, text)
         page.as_table("mass", result.tables["mass"])
 
 
-def export(result: Result, name: str, title: str, chart: go.Figure, text: str) -> None:
-    """Files of one picture and of everything behind it."""
+def export(result: Result, table: str, label: str, title: str, chart: go.Figure, text: str) -> None:
+    """Files of one picture and of the table behind it."""
     dark = page.is_dark()
     captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
     exports.export_menu(
         result,
-        name=name,
-        key=name,
+        name=table,
+        table=table,
+        key=table,
+        label=label,
         png=partial(figure_png, chart, title, captions, dark),
         svg=partial(figure_svg, chart, title, captions, dark),
     )
@@ -117,7 +119,14 @@ def export(result: Result, name: str, title: str, chart: go.Figure, text: str) -
 def details(result: Result) -> None:
     """What stands below the first picture, from a sweep that is over or was stopped."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "ratios", MEASURE, figures.ratios(result.tables["ratios"], page.is_dark()), finding(result))
+        export(
+            result,
+            "ratios",
+            "Export ratios",
+            MEASURE,
+            figures.ratios(result.tables["ratios"], page.is_dark()),
+            finding(result),
+        )
         page.as_table("ratios", result.tables["ratios"])
     mass_picture(result)
     st.header("Slopes, measured and predicted", anchor=False)

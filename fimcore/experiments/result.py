@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fimcore.experiments.column_words import column_words
 from fimcore.experiments.network_spec import NetworkSpec
 
 LICENCE = "Apache-2.0"
@@ -113,9 +114,10 @@ class Result:
         }
 
     def to_csv(self, address: str = "", table: str | None = None) -> str:
-        """One table with the header as comment lines."""
+        """One table (the main one where None) with the header and the meaning of its columns as comment lines."""
         chosen = self.table if table is None else self.tables[table]
-        lines = [f"# {key}: {json.dumps(value)}" for key, value in self.header(address).items()]
+        header = self.header(address) | {"columns": column_words(self.question, chosen.columns)}
+        lines = [f"# {key}: {json.dumps(value)}" for key, value in header.items()]
         return "\n".join(lines) + "\n" + chosen.to_csv(index=False)
 
     def to_npz(self, address: str = "") -> builtins.bytes:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import runpy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import exports
 import figure_export
+import jobs
 import numpy as np
 import pytest
 from figures import style
@@ -58,6 +60,36 @@ def test_every_file_starts_with_settings_seeds_versions_and_address(result: Resu
         np.testing.assert_array_equal(
             arrays["summary.largest_eigenvalue"], result.tables["summary"]["largest_eigenvalue"].to_numpy()
         )
+
+
+def test_a_menu_holds_the_table_behind_its_picture(result: Result) -> None:
+    for table, columns in (
+        ("", "seed,largest"),
+        ("eigenvalues", "structure,rank,eigenvalue"),
+        ("predictions", "measure,"),
+    ):
+        lines = exports.files(result, ADDRESS, table=table)["CSV"]().splitlines()
+        assert next(line for line in lines if not line.startswith("#")).startswith(columns)
+    assert exports.files(result, ADDRESS, csv=lambda: "row,column")["CSV"]() == "row,column"
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "menus"),
+    [
+        ("width", {"w1": 32, "N": 20, "S": 2}, {"Export ratios": "ratios", "Export shares": "mass"}),
+        ("train", {"n": 4, "N": 10, "S": 1, "T": 10}, {"Export steps": "curves", "Export seconds": "curves"}),
+    ],
+)
+def test_menus_of_a_page_have_their_own_names_and_tables(path, settings, menus, open_page, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "INLINE_SECONDS", math.inf)
+    made = {}
+
+    def menu(*_args, **options):
+        made[options["label"]] = options["table"]
+
+    monkeypatch.setattr(exports, "export_menu", menu)
+    open_page(path, **settings)
+    assert made == menus
 
 
 def test_script_reproduces_the_numbers(result: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fimcore.experiments import explore
+from fimcore.experiments import explore, load
+from fimcore.experiments.column_words import column_words
 from fimcore.experiments.result import Result
 from fimcore.inputs import content_hash
 
@@ -64,3 +65,23 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
     assert [row["word"] for row in rows] == ["a", "b", ""]
     assert [row["mixed"] for row in rows] == [None, 3, None]
     assert document["tables"]["empty"] == []
+
+
+@pytest.mark.parametrize(
+    ("question", "settings"),
+    [
+        ("explore", SMALL),
+        ("width", {"widths": (4, 8), "samples": 20, "seeds": 2}),
+        ("train", {"width": 4, "samples": 20, "seeds": 1, "steps": 2}),
+    ],
+)
+def test_every_csv_says_what_its_columns_mean(question, settings):
+    module = load(question)
+    result = module.run(module.Spec(**settings))
+    for name, table in result.tables.items():
+        text = result.to_csv(table=name)
+        said = next(line for line in text.splitlines() if line.startswith("# columns: "))
+        assert list(json.loads(said.removeprefix("# columns: "))) == list(table.columns)
+        read = pd.read_csv(io.StringIO("\n".join(line for line in text.splitlines() if not line.startswith("#"))))
+        assert list(read.columns) == list(table.columns)
+    assert column_words(question, ["nothing of the kind"]) == {}

@@ -140,15 +140,23 @@ class NetworkSpec(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSpec:
-        if not isinstance(self.outputs, int):
-            return self  # a sweep in which the outputs follow the width
-        if self.likelihood == "softmax" and self.outputs < 2:
-            raise ValueError("`outputs` is 1, but softmax needs 2 classes or more: set 2, or choose regression.")
-        if self.estimator == "empirical" and self.inputs == "digits":
-            allowed = (10,) if self.likelihood == "softmax" else (1, 10)
-            if self.outputs not in allowed:
-                raise ValueError(
-                    f"`outputs` is {self.outputs}, but the labels of the digits are 10 classes: set "
-                    f"{' or '.join(map(str, allowed))}, or choose the exact estimator."
-                )
+        if isinstance(self.outputs, int):  # else a sweep in which the outputs follow the width
+            check_outputs(self)
         return self
+
+
+def check_outputs(spec: NetworkSpec) -> None:
+    """Refuse a number of outputs that the output family or the labels of the digits cannot have.
+
+    Raises:
+        ValueError: with the number that works.
+    """
+    if spec.likelihood == "softmax" and spec.outputs < 2:
+        raise ValueError("`outputs` is 1, but softmax needs 2 classes or more: set 2, or choose regression.")
+    if spec.estimator == "empirical" and spec.inputs == "digits":
+        allowed = (10,) if spec.likelihood == "softmax" else (1, 10)
+        if spec.outputs not in allowed:
+            raise ValueError(
+                f"`outputs` is {spec.outputs}, but the labels of the digits are 10 classes: set "
+                f"{' or '.join(map(str, allowed))}, or choose the exact estimator."
+            )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
+from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec, check_outputs
 
 Optimizer = Literal["sgd", "adam", "ngd_exact", "ngd_unit"]
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam", "ngd_exact", "ngd_unit")
@@ -126,6 +126,12 @@ class Spec(NetworkSpec):
         if not value:
             raise ValueError(f"choose at least one of {', '.join(OPTIMIZERS)}")
         return tuple(optimizer for optimizer in OPTIMIZERS if optimizer in value)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Spec:
+        """What the race overrides need not fit."""
+        check_outputs(self.effective())
+        return self
 
     def rate(self, optimizer: str) -> float:
         """Step size asked for; 0 stands for automatic."""

@@ -137,6 +137,16 @@ def test_digits_fix_input_output_and_say_so():
     assert result.spec is spec
 
 
+def test_what_the_race_sets_itself_is_not_refused():
+    used = Spec(**SMALL, task="digits", likelihood="softmax", outputs=1).effective()
+    assert (used.likelihood, used.outputs) == ("softmax", 10)
+    assert Spec(**SMALL, inputs="digits", estimator="empirical", outputs=3).effective().estimator == "exact"
+    with pytest.raises(SpecError, match="softmax needs 2 classes"):
+        spec_from_mapping("train", {"likelihood": "softmax", "outputs": 1})
+    with pytest.raises(SpecError, match="labels of the digits are 10 classes"):
+        spec_from_mapping("explore", {"inputs": "digits", "estimator": "empirical", "outputs": 3})
+
+
 def test_softmax_teacher_draws_classes():
     spec = Spec(**SMALL, likelihood="softmax", outputs=3)
     labels = task_labels(spec, 0, inputs_of(spec))

@@ -1,6 +1,6 @@
 """A process that computes for the dashboard: takes orders over a connection, sends progress, partial and final results.
 
-Started by `jobs.py` as a script of its own, because a spawned copy of a Streamlit process would run the page again. It never
+Started by `worker_pool.py` as a script of its own, because a spawned copy of a Streamlit process would run the page again. It never
 imports Streamlit. Where the dashboard ends, the connection breaks and so does this process.
 """
 
@@ -17,6 +17,7 @@ from multiprocessing.connection import Client, Connection
 from typing import Any
 
 SECONDS_BETWEEN_MESSAGES = 0.1
+SHARE_FOR_PARTIALS = 0.2  # of a worker's time, at most, goes into sending results that are not final
 CANCEL, QUIT = "cancel", "quit"
 
 
@@ -25,20 +26,29 @@ class CancelledError(BaseException):
 
 
 class Reporter:
-    """The `progress` of a computation: sends what happens, and stops the computation when told to."""
+    """The `progress` of a computation: sends what happens, and stops the computation when told to.
+
+    A partial result that took c seconds to send is followed by 4 c seconds without one: large ones come less often.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.sent_at = 0.0
+        self.next_partial_at = 0.0
 
     def __call__(self, fraction: float, message: str = "", partial: Any = None) -> None:
         if self.connection.poll():
             self.connection.recv()
             raise CancelledError
         now = time.monotonic()
+        if now < self.next_partial_at or fraction >= 1.0:  # the complete result follows at once
+            partial = None
         if partial is not None or now - self.sent_at >= SECONDS_BETWEEN_MESSAGES:
             self.sent_at = now
             self.connection.send(("progress", float(fraction), str(message), partial))
+        if partial is not None:
+            after = time.monotonic()
+            self.next_partial_at = after + (after - now) * (1 / SHARE_FOR_PARTIALS - 1)
 
 
 def call(function: Any, spec: Any, progress: Any) -> Any:

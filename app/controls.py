@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import jobs
 import permalinks
 import presets
 import problems
@@ -26,7 +27,6 @@ from fimcore.experiments.critical import critical_weight_variance
 from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.inputs import InputError
 
-INLINE_SECONDS = 1.5
 _UPLOAD_FAULT, _LAST_GOOD = "_upload_fault", "_last_good_spec"
 _OPTION_WORDS = {"d": {0: "= n"}}
 # Which settings matter only beside certain values of others; the others keep their value while they are not shown.
@@ -261,6 +261,6 @@ def _cost_line(question: str | None, spec: NetworkSpec | None) -> None:
     allowed = default_limits()
     if asked.bytes > allowed.memory_bytes or asked.seconds > allowed.seconds:
         line = f":red[**Too large:** P = {asked.parameters:,} · {words.entries(asked.entries)}]"
-    elif asked.seconds > INLINE_SECONDS:
+    elif asked.seconds >= jobs.INLINE_SECONDS:
         line = f":orange[{line}, runs in the background]"
     st.markdown(f":small[{line}]")

@@ -1,7 +1,7 @@
 """How pages get results: from the shared cache, computed at once, or in a worker process with progress and a cancel.
 
-Nothing is allocated before the cost is known to fit. A computation in the page's own thread touches the session between
-chunks, where Streamlit ends it as soon as the visitor has asked for something else.
+`compute` begins nothing before the cost is known to fit. A computation in the page's own thread (`inline.py`) ends as soon
+as the visitor has asked for something else; one in a worker (`worker_pool.py`) once nobody waits for it.
 """
 
 from __future__ import annotations

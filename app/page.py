@@ -93,13 +93,6 @@ def spec(question: str) -> NetworkSpec:
     return kept if kept is not None else load(question).Spec()
 
 
-def metric_cards(cards: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:
-    """A row of labelled numbers: (label, value) or (label, value, help)."""
-    with st.container(horizontal=True, key="metric-cards"):
-        for label, value, *about in cards:
-            st.metric(label, value, border=True, help=about[0] if about else None)
-
-
 def as_table(key: str, table: Any, *, label: str = "Show as table") -> bool:
     """A switch below a picture, and the same numbers as a table when it is on."""
     on = st.toggle(label, key=f"table-{key}", persist_state="session")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from fimcore.budget import Budget, BudgetError, available_memory, size_in_words
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
+from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.parameters import ParameterLayout
 
 AnySpec = TypeVar("AnySpec", bound=NetworkSpec)
@@ -120,15 +120,17 @@ def admit(spec: AnySpec, cost: Callable[[AnySpec], Cost], limits: Budget | None 
     asked = cost(spec)
     if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
         return asked
-    width = getattr(spec, spec.size_field)
-    what = f"Width {width} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters (the full "
-    what += f"matrix alone is {size_in_words(8.0 * asked.entries)}); "
+    what = (
+        f"Width {spec.largest_network} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters "
+        f"(the full matrix alone is {size_in_words(8.0 * asked.entries)}); "
+    )
     if asked.bytes > limits.memory_bytes:
         what += f"this needs {size_in_words(asked.bytes)}, and {size_in_words(limits.memory_bytes)} is the limit here."
     else:
         what += f"this needs about {seconds_in_words(asked.seconds)}, and {seconds_in_words(limits.seconds)} is the limit here."
     fits = largest_width(spec, cost, limits)
-    remedy = f"Largest width that works with these settings: {fits}." if fits else "Lower the inputs N or the outputs."
+    lower = "the widths, the inputs N" if getattr(spec, "widths", ()) else "the inputs N"
+    remedy = f"Largest width that works with these settings: {fits}." if fits else f"Lower {lower} or the outputs."
     raise BudgetError(f"{what} {remedy}")
 
 
@@ -136,14 +138,11 @@ def largest_width(
     spec: AnySpec,
     cost: Callable[[AnySpec], Cost],
     limits: Budget | None = None,
-    widths: Iterable[int] = (*WIDTH_STEPS, 1024, 2048),
 ) -> int | None:
-    """The largest listed width below the Spec's that fits the limits, or None."""
+    """The largest width below the Spec's, out of those it lists or the usual ones, that fits the limits, or None."""
     limits = limits or default_limits()
-    smallest = getattr(spec, "narrowest", 0)
-    for width in sorted(widths, reverse=True):
-        if smallest < width < getattr(spec, spec.size_field):
-            asked = cost(spec.model_copy(update={spec.size_field: width}))
-            if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
-                return width
+    for width in spec.narrower_widths():
+        asked = cost(spec.narrowed(width))
+        if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
+            return width
     return None

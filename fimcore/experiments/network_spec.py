@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fimcore.experiments.control import Control
 
 WIDTH_STEPS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+# What is proposed instead of a width that is too large.
+PROPOSED_WIDTHS = (*WIDTH_STEPS, 1024, 2048)
 INPUT_DIM_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 # Limits of an uploaded table in the dashboard and on the command line; `fimcore.inputs.load` itself takes more.
@@ -137,6 +139,19 @@ class NetworkSpec(BaseModel):
         Field(8, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
         Control("Seeds", "S", "slider", step=1, group="Seeds"),
     ]
+
+    @property
+    def largest_network(self) -> int:
+        """Width of the widest network that is computed."""
+        return int(getattr(self, self.size_field))
+
+    def narrowed(self, width: int) -> Self:
+        """The same Spec with no network wider than this."""
+        return self.model_copy(update={self.size_field: width})
+
+    def narrower_widths(self) -> tuple[int, ...]:
+        """Widths that may be proposed where the Spec is too large, the largest first."""
+        return tuple(sorted((width for width in PROPOSED_WIDTHS if width < self.largest_network), reverse=True))
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -73,6 +73,23 @@ class Spec(NetworkSpec):
         while widths[-1] * 2 <= self.widest:
             widths.append(widths[-1] * 2)
         return (*widths, self.widest) if widths[-1] < self.widest else tuple(widths)
+
+    @property
+    def largest_network(self) -> int:
+        """The last width of the sweep."""
+        return self.swept[-1]
+
+    def narrowed(self, width: int) -> Self:
+        """The same sweep without the widths above this one."""
+        if self.widths:
+            return self.model_copy(update={"widths": tuple(w for w in self.widths if w <= width)})
+        return super().narrowed(width)
+
+    def narrower_widths(self) -> tuple[int, ...]:
+        """Listed widths where there is a list, else doublings above the narrowest."""
+        if self.widths:
+            return self.widths[-2::-1]
+        return tuple(width for width in super().narrower_widths() if width > self.narrowest)
 
     def at(self, width: int) -> NetworkSpec:
         """The setting of one width, with as many outputs as the Spec's rule gives it."""

@@ -100,6 +100,20 @@ def test_too_large_is_refused_before_it_starts():
         width.run(width.Spec(), limits=fc.Budget(10_000, 1.0))
 
 
+def test_a_refused_list_of_widths_names_its_own_widest_and_one_of_its_own_that_fits():
+    spec = width.Spec(widths=(1024, 2048, 4096), outputs="n", seeds=32)
+    with pytest.raises(fc.BudgetError) as refusal:
+        width.run(spec, limits=fc.Budget(2**30, 1.0))
+    assert str(refusal.value).startswith("Width 4096 with 3 hidden layers has")
+    assert str(refusal.value).endswith("Lower the widths, the inputs N or the outputs.")
+    spec = width.Spec(widths=(3, 24, 100, 4000), samples=20, seeds=1, input_dim=5)
+    enough = width.cost(spec.narrowed(100))
+    with pytest.raises(fc.BudgetError, match=r"Largest width that works with these settings: 100\."):
+        width.run(spec, limits=fc.Budget(enough.bytes, 1e9))
+    assert spec.narrowed(100).widths == (3, 24, 100)
+    assert width.Spec(narrowest=16, widest=512).narrower_widths() == (256, 128, 64, 32)
+
+
 def test_one_seed_and_one_width_are_answered():
     result = width.run(width.Spec(widths=[8], samples=20, seeds=1))
     assert result.tables["slopes"]["slope"].isna().all()

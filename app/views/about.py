@@ -171,9 +171,10 @@ def limits() -> str:
     allowed = default_limits()
     return f"""
 Every setting has a known cost before anything is allocated; what exceeds the limits is refused with the size asked, the limit,
-and the largest width that works. On this machine one computation may hold **{size_in_words(allowed.memory_bytes)}** and take
-about **{allowed.seconds:.0f} s** (the variable `FIMCORE_SECONDS` changes the latter). It has {os.cpu_count()} processor cores;
-one of them stays free for the pages.
+and the largest width that works. On this machine one computation may hold **{size_in_words(allowed.memory_bytes)}**, its part
+of half the memory when all of them compute side by side (1 GB at least, 4 GB at most), and take about
+**{allowed.seconds:.0f} s** (the variable `FIMCORE_SECONDS` changes that). There are {os.cpu_count()} processor cores; one of
+them stays free for the pages.
 
 An uploaded CSV may have {CSV_MAX_BYTES / 1e6:g} MB and {CSV_MAX_COLUMNS} columns of numbers. It stays on this server, under the
 hash of its content, until the server stops. Nothing is sent anywhere else: fonts, formulas and charts come from here too.

@@ -24,6 +24,7 @@ AnySpec = TypeVar("AnySpec", bound=NetworkSpec)
 # are only multiplied entry by entry wait for memory, as if each entry cost many operations.
 EIGENPROBLEM_SLOWDOWN = 4.0
 ENTRY_FLOPS = 150.0
+SMALLEST_LIMIT, LARGEST_LIMIT = 2**30, 4 * 2**30  # bytes of one computation
 SLOWEST = 5e9  # operations a second that any machine this runs on can do
 
 
@@ -42,9 +43,15 @@ class Cost:
 
 
 def default_limits() -> Budget:
-    """A quarter of this machine's memory, at most 4 GB, and two minutes; `FIMCORE_SECONDS` changes the latter."""
+    """What one computation may take: its part of half this machine's memory, from 1 to 4 GB, and two minutes.
+
+    Parts: the dashboard computes on all cores but one in worker processes, and in as many page threads at the same time.
+    `FIMCORE_SECONDS` changes the two minutes.
+    """
+    side_by_side = 2 * max(1, (os.cpu_count() or 2) - 1)
+    memory = min(max(available_memory() // 2 // side_by_side, SMALLEST_LIMIT), LARGEST_LIMIT)
     seconds = os.environ.get("FIMCORE_SECONDS", "")
-    return Budget(min(available_memory() // 4, 4 * 2**30), float(seconds) if seconds.isdigit() else 120.0)
+    return Budget(memory, float(seconds) if seconds.isdigit() else 120.0)
 
 
 @lru_cache(maxsize=1)

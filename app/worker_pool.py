@@ -181,8 +181,11 @@ class Pool:
         worker = self._start()
         while True:
             _, _, job = self._queue.get()
-            if worker is None or worker.process.poll() is not None:
-                worker = self._start()
+            if worker is not None and worker.process.poll() is not None:
+                with self._lock:
+                    self._workers.discard(worker)
+                worker = None
+            worker = worker or self._start()
             alive = self._run(job, worker) if worker is not None else False
             if worker is None:
                 job.trouble = "no worker process could be started"
@@ -205,10 +208,10 @@ class Pool:
         try:
             worker.connection.send(job.order)
             while True:
-                if worker.connection.poll(POLL):
-                    if self._take(job, worker.connection.recv()):
-                        return True
-                elif not job.watchers and not asked_to_stop:
+                if worker.connection.poll(POLL) and self._take(job, worker.connection.recv()):
+                    return True
+                # Asked also of a worker that sends so much that there is always another message.
+                if not job.watchers and not asked_to_stop:
                     asked_to_stop = time.monotonic()
                     worker.connection.send(CANCEL)
                 elif asked_to_stop and time.monotonic() - asked_to_stop > PATIENCE:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import presets
 import pytest
 import settings
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 QUESTIONS = ["explore", "width", "train"]
@@ -101,11 +103,45 @@ def test_edge_of_chaos_sets_the_critical_weight_variance() -> None:
     assert page.button(key="edge").disabled
 
 
-def test_new_seed_and_presets() -> None:
+def test_new_seed_is_another_one_and_the_rest_stays() -> None:
     page = page_of("explore", L=5)
-    page.button(key="new-seed").click().run()
-    assert 0 <= page.session_state["seed"] < 1_000_000
+    seeds = [page.session_state["spec"].seed]
+    for _ in range(3):
+        page.button(key="new-seed").click().run()
+        assert page.session_state["spec"].hidden_layers == 5
+        seeds.append(page.session_state["spec"].seed)
     assert not page.exception
+    assert len(set(seeds)) > 2, seeds
+    assert all(0 <= seed < 1_000_000 for seed in seeds)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_preset_sets_its_fields_and_the_others_to_their_defaults(
+    monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    def menu_button(label: str, options: list[str], *, key: str, on_click: Any, **_: Any) -> None:
+        def take(option: str) -> None:
+            st.session_state[key] = option
+            on_click()
+
+        for option in options:
+            st.button(option, key=option, on_click=take, args=(option,))
+
+    monkeypatch.setattr(st, "menu_button", menu_button)  # AppTest cannot open a menu
+    page = page_of(question)
+    defaults = page.session_state["spec"]
+    table = settings.settings_of(question)
+    for preset in presets.load_presets():
+        page.session_state["sb2"] = 1.25
+        page.button(key=preset.name).click().run()
+        assert not page.exception
+        now = page.session_state["spec"]
+        wanted = {table[key].name: value for key, value in preset.values(question).items()}
+        assert wanted, preset.name
+        assert now != defaults, preset.name
+        assert now.model_dump(include=wanted.keys()) == wanted
+        if "bias_variance" not in wanted:
+            assert now.bias_variance == defaults.bias_variance
 
 
 def test_cost_line_says_parameters_entries_and_time_and_says_when_it_is_too_large() -> None:

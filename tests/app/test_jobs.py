@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,7 @@ from fimcore.experiments import load
 from fimcore.experiments.cost import Cost
 from fimcore.experiments.network_spec import NetworkSpec
 
-GENEROUS = 60.0
+GENEROUS = 240.0  # seconds: tests are about what happens, also on a busy machine
 
 
 class Question(SimpleNamespace):
@@ -58,7 +59,7 @@ def frame() -> None:
 
 
 def page_at(width: int) -> AppTest:
-    page = AppTest.from_function(frame, default_timeout=60)
+    page = AppTest.from_function(frame, default_timeout=240)
     page.session_state["n"] = width
     return page.run()
 
@@ -138,7 +139,7 @@ def parts_frame() -> None:
 
 
 def test_an_earlier_result_is_told_from_that_of_the_setting_on_screen(question: Question) -> None:
-    page = AppTest.from_function(parts_frame, default_timeout=60)
+    page = AppTest.from_function(parts_frame, default_timeout=240)
     page.session_state["n"] = 2
     page.run()
     now = page.session_state
@@ -158,7 +159,7 @@ def test_an_earlier_result_is_told_from_that_of_the_setting_on_screen(question: 
 def test_a_result_too_large_for_the_cache_is_current(question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (inline, jobs):
         monkeypatch.setattr(module, "cache", ResultCache(8, 1))
-    page = AppTest.from_function(parts_frame, default_timeout=60)
+    page = AppTest.from_function(parts_frame, default_timeout=240)
     page.session_state["n"] = 2
     assert page.run().session_state["current"]
 
@@ -241,7 +242,7 @@ def test_a_cancelled_job_frees_the_worker_which_stays_usable(pool: worker_pool.P
     left = time.monotonic()
     assert job.finished.wait(GENEROUS)
     assert job.state == "cancelled"
-    assert job.ended - left < 5.0
+    assert job.ended - left < 30.0
     after = pool.watch(*order("explore", width=4, hidden_layers=1, samples=10, seeds=1), "visitor")
     assert after.finished.wait(GENEROUS)
     assert after.state == "done", after.trouble
@@ -312,7 +313,7 @@ def card_frame() -> None:
 
 @pytest.mark.parametrize("left", [False, True])
 def test_the_card_goes_when_its_visitor_left_though_others_wait(left: bool) -> None:
-    page = AppTest.from_function(card_frame, default_timeout=60)
+    page = AppTest.from_function(card_frame, default_timeout=240)
     page.session_state["left"] = left
     page.run()
     assert not page.exception
@@ -366,25 +367,59 @@ def test_faults_of_a_job_are_sentences(pool: worker_pool.Pool) -> None:
     assert "table.csv" in job.sentence
 
 
-def test_a_worker_that_does_not_listen_is_ended(pool: worker_pool.Pool) -> None:
-    here, there = multiprocessing.Pipe()
-    ended = []
-    deaf = SimpleNamespace(connection=here, stop=lambda: ended.append(True))
-    job = worker_pool.Job("key", ("explore", "run", "{}"))
-    job.watchers.add("visitor")
-    pool.leave(job, "visitor")
-    job.watchers.clear()
-    assert pool._run(job, deaf) is True  # nobody waits for it: it is not even begun
-    job = worker_pool.Job("key", ("explore", "run", "{}"))
-    job.watchers.add("visitor")
-    import threading
+class Scripted:
+    """A worker whose process is a thread of the test."""
 
+    def __init__(self, answers: Callable[[Any, Any], None]) -> None:
+        self.connection, self.other_end = multiprocessing.Pipe()
+        self.heard: list[Any] = []
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=answers, args=(self, self.other_end), daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.ended.set()
+
+
+def obedient(worker: Scripted, there: Any) -> None:
+    worker.heard += [there.recv(), there.recv()]
+    there.send(("cancelled",))
+
+
+def deaf(worker: Scripted, there: Any) -> None:
+    worker.heard += [there.recv(), there.recv()]
+
+
+def talkative(worker: Scripted, there: Any) -> None:
+    worker.heard.append(there.recv())
+    while not worker.ended.is_set():
+        there.send(("progress", 0.5, "half", None))
+        if there.poll():
+            worker.heard.append(there.recv())
+
+
+@pytest.mark.parametrize(("answers", "ended"), [(obedient, False), (deaf, True), (talkative, True)])
+def test_a_worker_that_does_not_stop_when_asked_is_ended(
+    pool: worker_pool.Pool, monkeypatch: pytest.MonkeyPatch, answers: Any, ended: bool
+) -> None:
+    if not ended:
+        monkeypatch.setattr(worker_pool, "PATIENCE", GENEROUS)
+    worker = Scripted(answers)
+    job = worker_pool.Job("key", ("explore", "run", "{}"))
+    job.watchers.add("visitor")
     threading.Timer(0.1, lambda: pool.leave(job, "visitor")).start()
-    assert pool._run(job, deaf) is False
-    assert ended == [True]
+    assert pool._run(job, worker) is not ended  # type: ignore[arg-type]
     assert job.state == "cancelled"
-    assert there.recv() == job.order
-    assert there.recv() == CANCEL
+    assert worker.ended.is_set() is ended
+    worker.thread.join(GENEROUS)
+    assert worker.heard == [job.order, CANCEL]
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_not_begun(pool: worker_pool.Pool) -> None:
+    worker = Scripted(lambda worker, there: None)
+    job = worker_pool.Job("key", ("explore", "run", "{}"))
+    assert pool._run(job, worker) is True  # type: ignore[arg-type]
+    assert (job.state, job.began, worker.heard) == ("cancelled", 0.0, [])
 
 
 def test_a_worker_that_dies_breaks_one_job_only(pool: worker_pool.Pool) -> None:

@@ -122,11 +122,15 @@ UNSAFE = """
 VERDICTS = """
 | Word | Meaning |
 |---|---|
-| agrees | the prediction lies within two standard deviations of the seeds |
-| close | not so, but within 10 % of the prediction |
+| agrees | the prediction lies within the spread of the measurement |
+| close | not so, but within 10 % of the prediction; of a slope, also within 0.05 |
 | disagrees | neither |
 | too few seeds to say | fewer than four networks |
 | no prediction | the setting lies outside of what the theory is about; the reason is given |
+
+*The spread* is, for a number (Explore), two standard deviations of the seeds around their mean; for a slope (Width), the 95 %
+interval of the fit over all networks. A limit of step sizes (Train) *agrees* if it tells of every run whether its loss rises
+above the start, and *disagrees* if it is wrong about one.
 """
 
 REFERENCES = (

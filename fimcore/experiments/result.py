@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fimcore.experiments.column_words import column_words
 from fimcore.experiments.network_spec import NetworkSpec
 
+FEWEST_SEEDS = 4  # below, a comparison has no other word than "too few seeds to say"
 LICENCE = "Apache-2.0"
 CITATION = "fimcore: Fisher information matrices of deep networks, measured and predicted (2026)"
 
@@ -29,8 +30,10 @@ CITATION = "fimcore: Fisher information matrices of deep networks, measured and 
 class Verdict:
     """One comparison of measurement with prediction, in a word with a fixed meaning and a sentence.
 
-    word: "agrees" (inside the spread over seeds), "close" (within 10 %), "disagrees", "too few seeds to say" (fewer than 4), or
-    "no prediction".
+    word, of a number over seeds (`verdict`): "agrees" (the prediction lies within two standard deviations of the seeds' mean),
+    "close" (within 10 %), "disagrees"; of a slope (width): "agrees" (inside the fit's 95 % interval), "close" (within 10 % or
+    0.05), "disagrees"; of a limit (train): "agrees" (it tells every run right), "disagrees". Everywhere: "too few seeds to say"
+    (fewer than 4), "no prediction".
     """
 
     quantity: str
@@ -215,7 +218,7 @@ def verdict(quantity: str, measured: NDArray[np.float64], predicted: float, reas
     mean, count = float(values.mean()), len(values)
     spread = float(values.std(ddof=1)) if count > 1 else 0.0
     facts = f"measured {mean:.3g} ± {spread:.2g} ({count} seeds), predicted {predicted:.3g}"
-    if count < 4:
+    if count < FEWEST_SEEDS:
         word = "too few seeds to say"
     elif abs(mean - predicted) <= 2 * spread:
         word = "agrees"

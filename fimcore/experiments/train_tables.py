@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from fimcore.experiments.result import Verdict
+from fimcore.experiments.result import FEWEST_SEEDS, Verdict
 from fimcore.experiments.train_spec import WORDS, Spec
 from fimcore.training import Step
 
@@ -178,7 +178,7 @@ def _verdicts(races: pd.DataFrame, stability: pd.DataFrame) -> tuple[Verdict, ..
         return ()
     predicted = merged["learning_rate"] > merged["limit"]
     right, seeds = int((predicted == merged["rose"]).sum()), len(merged)
-    if seeds < 4:
+    if seeds < FEWEST_SEEDS:
         word = "too few seeds to say"
     else:
         word = "agrees" if right == seeds else "disagrees"

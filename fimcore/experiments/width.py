@@ -19,7 +19,7 @@ from fimcore.budget import Budget
 from fimcore.experiments import predicted
 from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops
 from fimcore.experiments.network_spec import NetworkSpec
-from fimcore.experiments.result import Result, Verdict, signed
+from fimcore.experiments.result import FEWEST_SEEDS, Result, Verdict, signed
 from fimcore.experiments.setting import factors_of, input_dimension, sample_count
 from fimcore.experiments.width_spec import Spec
 from fimcore.fisher import block_norms_from_factors
@@ -117,7 +117,9 @@ def summarise(spec: Spec, points: list[Point], seconds: float, size: int, comple
     ratios = _ratios(spec, points)
     slopes = _slopes(points, ratios)
     tables = {"ratios": ratios, "slopes": slopes, "mass": _mass(spec, points), "points": _points(points)}
-    return Result("width", spec, tables, {}, _verdicts(slopes), seconds, size, complete)
+    return Result(
+        "width", spec, tables, {}, _verdicts(slopes, len({point.seed for point in points})), seconds, size, complete
+    )
 
 
 def _points(points: list[Point]) -> pd.DataFrame:
@@ -226,8 +228,12 @@ def _mass(spec: Spec, points: list[Point]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _verdicts(slopes: pd.DataFrame) -> tuple[Verdict, ...]:
-    """Fitted against predicted slope, layer by layer: agrees inside the interval, close within 0.05."""
+def _verdicts(slopes: pd.DataFrame, seeds: int) -> tuple[Verdict, ...]:
+    """Fitted against predicted slope, layer by layer.
+
+    agrees: the prediction lies inside the fit's 95 % interval; close: within 10 % of it or within 0.05, whichever is more; with
+    fewer than 4 seeds, or without an interval, there is no such word.
+    """
     verdicts = []
     for row in slopes.to_dict("records"):
         name = f"Slope of layer {row['layer']}"
@@ -235,11 +241,14 @@ def _verdicts(slopes: pd.DataFrame) -> tuple[Verdict, ...]:
             verdicts.append(Verdict(name, "no prediction", f"{name}: no prediction here. {row['reason']}".strip()))
             continue
         facts = f"predicted {signed(row['predicted'])}, measured {signed(row['slope'])}"
-        if not np.isfinite(row["high"]):
-            verdicts.append(Verdict(name, "too few seeds to say", f"{name}: {facts}: too few networks to say."))
-            continue
-        facts += f" ({signed(row['low'])} to {signed(row['high'])}, {row['networks']} networks)"
-        inside = row["low"] <= row["predicted"] <= row["high"]
-        word = "agrees" if inside else "close" if abs(row["slope"] - row["predicted"]) <= 0.05 else "disagrees"
+        if np.isfinite(row["high"]):
+            facts += f" ({signed(row['low'])} to {signed(row['high'])}, {row['networks']} networks)"
+        difference = abs(row["slope"] - row["predicted"])
+        if seeds < FEWEST_SEEDS or not np.isfinite(row["high"]):
+            word = "too few seeds to say"
+        elif row["low"] <= row["predicted"] <= row["high"]:
+            word = "agrees"
+        else:
+            word = "close" if difference <= max(0.05, 0.1 * abs(row["predicted"])) else "disagrees"
         verdicts.append(Verdict(name, word, f"{name}: {facts}: {word}."))
     return tuple(verdicts)

@@ -1,6 +1,7 @@
 """The question width: measured ratios equal block norms, the sheet's plateau values, slopes, streaming, refusal."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fimcore as fc
@@ -118,3 +119,35 @@ def test_one_seed_and_one_width_are_answered():
     result = width.run(width.Spec(widths=[8], samples=20, seeds=1))
     assert result.tables["slopes"]["slope"].isna().all()
     assert {verdict.word for verdict in result.verdicts} <= {"too few seeds to say", "no prediction"}
+
+
+def slopes(low, slope, high, predicted):
+    return pd.DataFrame(
+        [{"layer": 1, "slope": slope, "low": low, "high": high, "predicted": predicted, "networks": 40, "reason": ""}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "seeds", "word"),
+    [
+        ((-0.6, -0.5, -0.4), 8, "agrees"),
+        ((-0.6, -0.5, -0.4), 4, "agrees"),
+        ((-0.6, -0.5, -0.4), 3, "too few seeds to say"),
+        ((-0.54, -0.53, -0.52), 8, "close"),
+        ((-0.57, -0.56, -0.55), 8, "disagrees"),
+        ((np.nan, -0.5, np.nan), 8, "too few seeds to say"),
+    ],
+)
+def test_words_of_a_slope(found, seeds, word):
+    (verdict,) = width._verdicts(slopes(*found, -0.5), seeds)
+    assert verdict.word == word
+    assert verdict.sentence.endswith(f": {word}.")
+
+
+def test_a_steep_slope_is_close_within_ten_percent():
+    assert width._verdicts(slopes(-1.1, -1.09, -1.08, -1.0), 8)[0].word == "close"
+
+
+def test_two_seeds_never_agree():
+    result = width.run(width.Spec(widths=[8, 16, 32], samples=30, seeds=2))
+    assert {verdict.word for verdict in result.verdicts} == {"too few seeds to say"}

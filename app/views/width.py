@@ -43,10 +43,10 @@ def finding(result: Result) -> str:
     expected = slopes["predicted"].dropna()
     if len(expected):
         text += f" Predicted: {words.joined([signed(value) for value in expected])}."
-    finite = slopes["slope"].dropna()
-    if len(finite) and (finite.abs() < 0.1).all():
+    finite, follows = slopes["slope"].dropna(), result.spec.outputs == "n"
+    if len(finite) and not follows and (finite.abs() < 0.1).all():
         text += " It does not fall with width: with few outputs it is the number of outputs that decides."
-    elif len(finite) and ((finite + 0.5).abs() < 0.1).all():
+    elif len(finite) and follows and ((finite + 0.5).abs() < 0.1).all():
         text += " It falls about as n^(−1/2), because the number of outputs grows with the width."
     return text
 

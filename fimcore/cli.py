@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -134,7 +135,10 @@ def _run(words: list[str], questions: tuple[str, ...]) -> int:
     finally:
         progress.close()
     if out is not None:
-        result.save(out)
+        try:
+            result.save(out)
+        except OSError as fault:
+            raise BadInputError(_not_writable(out, fault)) from fault
         print(f"written: {out}", file=sys.stderr)
     print(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) if options.json else _readable(result))
     return 0
@@ -155,7 +159,20 @@ def _checked_out(name: str | None) -> Path | None:
         raise BadInputError(f"--out: {path.name!r} ends in {path.suffix!r}; use one of {', '.join(OUT_SUFFIXES)}.")
     if path.is_dir() or not path.parent.is_dir():
         raise BadInputError(f"--out: {name!r} is not a file in a folder that exists.")
+    try:
+        if path.exists():
+            with path.open("ab"):
+                pass
+        else:  # what access rights promise is not always so (/proc, full or read-only disks)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+    except OSError as fault:
+        raise BadInputError(_not_writable(path, fault)) from fault
     return path
+
+
+def _not_writable(path: Path, fault: OSError) -> str:
+    return f"--out: {str(path)!r} cannot be written ({fault.strerror or fault}); choose another file."
 
 
 def _readable(result: Result) -> str:

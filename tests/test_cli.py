@@ -152,6 +152,35 @@ def test_bad_input_exits_2_with_one_clear_line(words, fragment, capsys):
     assert "Traceback" not in shown.err
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="folders of Linux in which nothing can be written")
+@pytest.mark.parametrize("out", ["/proc/x.json", "/sys/x.csv", "readonly.npz"])
+def test_an_out_that_cannot_be_written_is_refused_before_computing(out, tmp_path, monkeypatch, capsys):
+    if out.startswith("readonly"):
+        (tmp_path / out).touch(mode=0o400)
+        if os.access(tmp_path / out, os.W_OK):
+            pytest.skip("the superuser may write everything")
+        out = str(tmp_path / out)
+    computed = []
+    monkeypatch.setattr(experiments.load("explore"), "run", lambda *_args, **_options: computed.append(1))
+    assert main(["run", "explore", *SMALL, "--out", out]) == BAD_INPUT
+    shown = capsys.readouterr()
+    assert (computed, shown.out) == ([], "")
+    assert len(lines(shown.err)) == 1
+    assert "cannot be written" in shown.err
+
+
+def test_a_disk_that_fills_up_while_writing_gets_one_line(tmp_path, monkeypatch, capsys):
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fimcore.experiments.result.Result.save", full)
+    assert main(["run", "explore", *SMALL, "--out", str(tmp_path / "a.json")]) == BAD_INPUT
+    shown = capsys.readouterr()
+    assert len(lines(shown.err)) == 1
+    assert "No space left" in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("content", ["", "[1]", "{", '{"width": 4, "colour": "red"}', '{"width": NaN}', "[" * 100_000])
 def test_bad_spec_files(content, tmp_path, capsys):
     file = tmp_path / "settings.json"

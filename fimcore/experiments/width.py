@@ -229,11 +229,7 @@ def _mass(spec: Spec, points: list[Point]) -> pd.DataFrame:
 
 
 def _verdicts(slopes: pd.DataFrame, seeds: int) -> tuple[Verdict, ...]:
-    """Fitted against predicted slope, layer by layer.
-
-    agrees: the prediction lies inside the fit's 95 % interval; close: within 10 % of it or within 0.05, whichever is more; with
-    fewer than 4 seeds, or without an interval, there is no such word.
-    """
+    """Fitted against predicted slope: agrees inside the fit's 95 % interval, close within 10 % or 0.05; no word below 4 seeds."""
     verdicts = []
     for row in slopes.to_dict("records"):
         name = f"Slope of layer {row['layer']}"

@@ -43,7 +43,7 @@ def finding(result: Result) -> str:
     expected = slopes["predicted"].dropna()
     if len(expected):
         text += f" Predicted: {words.joined([signed(value) for value in expected])}."
-    finite, follows = slopes["slope"].dropna(), result.spec.outputs == "n"
+    finite, follows = slopes["slope"].dropna(), str(result.spec.outputs) == "n"
     if len(finite) and not follows and (finite.abs() < 0.1).all():
         text += " It does not fall with width: with few outputs it is the number of outputs that decides."
     elif len(finite) and follows and ((finite + 0.5).abs() < 0.1).all():

@@ -30,6 +30,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 OUT = Path(__file__).resolve().parent / "out"
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -240,8 +241,13 @@ def choose(page: Page, key: str, name: str) -> None:
 
 def select(page: Page, key: str, name: str) -> None:
     """Choose in a drop-down list, and settle."""
-    control(page, key).get_by_role("combobox").click()
-    page.get_by_role("option", name=name, exact=True).click()
+    option = page.get_by_role("option", name=name, exact=True)
+    for _ in range(3):  # a list opened while its expander is still unfolding closes again
+        control(page, key).get_by_role("combobox").click()
+        with contextlib.suppress(PlaywrightTimeoutError):
+            option.wait_for(timeout=3_000)
+            break
+    option.click()
     settle(page)
 
 

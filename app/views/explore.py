@@ -166,9 +166,9 @@ def last_picture(dark: bool) -> None:
     """While a setting is computed, or refused: the matrices of the last setting that worked, named as such."""
     spec = st.session_state.get(_LAST)
     ignore = (*ON_SCREEN, "seeds")
-    if spec is None or not jobs.is_current(QUESTION, spec, function="matrix", ignore=ignore):
+    picture = None if spec is None else jobs.cache.get(jobs.key_of(QUESTION, "matrix", spec, ignore))
+    if spec is None or picture is None:
         return
-    picture = jobs.cache.get(jobs.key_of(QUESTION, "matrix", spec, ignore))
     st.caption(
         f"Until then: the last picture, width {spec.width} with {words.count_of(spec.hidden_layers, 'hidden layer')}."
     )

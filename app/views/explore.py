@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,8 @@ QUESTION = "explore"
 ON_SCREEN = ("scale", "colour_range", "difference", "pin")
 VIEW = (*ON_SCREEN, "level", "values", "pooling", "zoom")
 _LAST = "_last_spec_drawn"
+# Seconds that the browser gets to paint the matrices before charts arrive whose drawing would hold the picture up.
+PAINT_FIRST = 0.1
 MEASURES = {
     "largest_eigenvalue": (
         "Largest eigenvalue",
@@ -111,6 +114,7 @@ def main() -> None:
         return
     st.session_state[_LAST] = spec
     shown = matrix_explorer.draw(picture, spec, dark)
+    time.sleep(PAINT_FIRST)
     facts = part(spec, "facts", (*VIEW, "seeds"))
     if facts is not None:
         below_the_picture(facts, spec)

@@ -91,7 +91,8 @@ def test_hover(ready):
         before = ready.evaluate("__inside('.mv .read').textContent")
         ready.evaluate("window.__event = null")
         ready.mouse.move(x, y)
-        times.append(ready.evaluate(f"__painted(\"__inside('.mv .read').textContent !== {json.dumps(before)}\")"))
+        condition = f"__inside('.mv .read').textContent !== {json.dumps(before)}"
+        times.append(ready.evaluate(f"__painted({json.dumps(condition)})"))
     judge("hover", times)
 
 

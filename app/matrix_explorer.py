@@ -212,6 +212,13 @@ def files(frame: Frame, spec: Spec, picture: MatrixPicture, captions: Sequence[s
     return {"png": partial(pictures.png, frame, **look), "svg": partial(pictures.svg, frame, **look)}
 
 
+def largest_cells(picture: MatrixPicture, most: int = 1000) -> pd.DataFrame:
+    """The cells of largest magnitude, as a table that a person can read."""
+    table = cells(picture)
+    order = np.argsort(-np.abs(table["full"].to_numpy()), kind="stable")[:most]
+    return table.iloc[order]
+
+
 def cells(picture: MatrixPicture) -> pd.DataFrame:
     """The cells on screen as a long table: row, column, full, block-diagonal."""
     rows, columns = picture.full.shape

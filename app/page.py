@@ -94,10 +94,15 @@ def spec(question: str) -> NetworkSpec:
 
 
 def as_table(key: str, table: Any, *, label: str = "Show as table") -> bool:
-    """A switch below a picture, and the same numbers as a table when it is on."""
+    """A switch below a picture, and the same numbers as a table when it is on; a function is called only then."""
     on = st.toggle(label, key=f"table-{key}", persist_state="session")
     if on:
-        st.dataframe(table, hide_index=True, width="stretch", alt=f"The numbers of the picture: {key}")
+        st.dataframe(
+            table() if callable(table) else table,
+            hide_index=True,
+            width="stretch",
+            alt=f"The numbers of the picture: {key}",
+        )
     return bool(on)
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-import streamlit
+from fonts import FAMILY, font, width_of
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont, PngImagePlugin
+from PIL import ImageDraw, PngImagePlugin
 
 from matrix_view.drawing import Drawing, Image, Line, Text, draw
 from matrix_view.encoding import Colour
@@ -27,30 +25,11 @@ TONES = {
     False: {"ink": (27, 39, 51), "quiet": (84, 94, 104), "black": (16, 24, 31), "white": (255, 255, 255)},
     True: {"ink": (232, 238, 244), "quiet": (176, 184, 192), "black": (16, 24, 31), "white": (255, 255, 255)},
 }
-FAMILY = "'Source Sans 3', 'Source Sans Pro', 'Source Sans', system-ui, sans-serif"
-
-
-@lru_cache(maxsize=32)
-def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The page's own font, which Streamlit brings along; Pillow's built-in one where that cannot be read."""
-    folder = Path(streamlit.__file__).parent / "static" / "static" / "media"
-    for path in sorted(folder.glob("SourceSansVF-Upright*")):
-        try:
-            font = ImageFont.truetype(str(path), size)
-            font.set_variation_by_axes([600 if bold else 400])
-        except (OSError, NotImplementedError):
-            continue
-        return font
-    return ImageFont.load_default(size)
-
-
-def _measure(text: str, size: float) -> float:
-    return float(_font(size, False).getlength(text))
 
 
 def _measure_any_font(text: str, size: float) -> float:
     # A reader of the SVG may lack the font; common substitutes are up to a sixth wider.
-    return 1.17 * _measure(text, size)
+    return 1.17 * width_of(text, size)
 
 
 def _drawing(
@@ -61,7 +40,7 @@ def _drawing(
     quantity: str,
     normalised: bool,
     colour: Colour,
-    measure: Callable[[str, float], float] = _measure,
+    measure: Callable[[str, float], float] = width_of,
 ) -> Drawing:
     return draw(
         frame,
@@ -99,8 +78,8 @@ def png(
         else:
             anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
             place = (shape.x * ENLARGED, shape.y * ENLARGED)
-            font = _font(shape.size * ENLARGED, shape.bold)
-            pen.text(place, shape.text, fill=TONES[dark][shape.tone], font=font, anchor=anchor)
+            typeface = font(shape.size * ENLARGED, shape.bold)
+            pen.text(place, shape.text, fill=TONES[dark][shape.tone], font=typeface, anchor=anchor)
     words = PngImagePlugin.PngInfo()
     for name, text in _metadata(frame, settings_lines).items():
         words.add_itxt(name, text)

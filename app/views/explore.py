@@ -137,6 +137,7 @@ def main() -> None:
             csv=lambda: replace(result, tables={"cells": matrix_explorer.cells(picture)}).to_csv(address),
             **matrix_explorer.files(shown, spec, picture, captions, dark),
         )
+        page.as_table("cells", partial(matrix_explorer.largest_cells, picture), label="Show the largest cells as table")
         page.as_table("summary", table, label="Show the numbers over seeds as table")
     eigenvalues_of_both(result, dark, address)
     with st.expander("Measured beside predicted, in words", key="verdicts"):

@@ -165,7 +165,8 @@ def test_progress_streams_partial_results_and_can_cancel(monkeypatch):
 
     result = run(Spec(**SMALL), watch)
     fractions = [fraction for fraction, *_ in calls]
-    assert fractions == sorted(fractions)
+    # forwards, up to the rounding of a sum
+    assert all(later >= earlier - 1e-12 for earlier, later in pairwise(fractions))
     assert fractions[-1] == 1.0
     partials = [partial for *_, partial in calls if partial is not None]
     assert not partials[0].complete

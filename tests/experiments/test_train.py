@@ -1,6 +1,7 @@
 """The question `train`: its Spec, its tables, its step sizes, and that it can be watched, cancelled and refused."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest

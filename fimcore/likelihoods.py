@@ -76,17 +76,16 @@ class Gaussian:
 
     def output_fisher(self, outputs: Tensor) -> Tensor:
         """I / variance, as a broadcast view."""
-        return self._identity(outputs) / self.variance
+        return self._scaled_identity(outputs, 1 / self.variance)
 
     def output_fisher_root(self, outputs: Tensor) -> Tensor:
         """I / sqrt(variance), as a broadcast view."""
-        identity = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
-        return (identity / self.variance**0.5).expand(outputs.shape[0], -1, -1)
+        return self._scaled_identity(outputs, self.variance**-0.5)
 
     @staticmethod
-    def _identity(outputs: Tensor) -> Tensor:
+    def _scaled_identity(outputs: Tensor, scale: float) -> Tensor:
         identity = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
-        return identity.expand(outputs.shape[0], -1, -1)
+        return (identity * scale).expand(outputs.shape[0], -1, -1)
 
     @staticmethod
     def _labels(outputs: Tensor, labels: Tensor) -> Tensor:

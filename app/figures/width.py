@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -29,20 +31,17 @@ def ratios(table: pd.DataFrame, dark: bool) -> go.Figure:
         style.measured(made, rows["width"], rows["measured"], name, dark=dark, index=number, legendgroup=name)
         theory = table[(table["layer"] == layer) & (table["predicted"] > 0)]
         if len(theory):
-            style.theory(
-                made,
-                theory["width"],
-                theory["predicted"],
-                "Predicted",
-                dark=dark,
-                showlegend=not shown_theory,
-                legendgroup="theory",
-                legendrank=2000,
-            )
+            _prediction(made, theory, dark, named=not shown_theory)
             shown_theory = True
     style.doubling_axis(made, widths)
     _decades(made, table[["measured", "low", "high", "predicted"]].to_numpy(dtype=float))
     return made
+
+
+def _prediction(made: go.Figure, table: pd.DataFrame, dark: bool, *, named: bool) -> None:
+    """One predicted line; all of them share one entry, the last of the legend."""
+    more: dict[str, Any] = {"legendgroup": "theory", "legendrank": 2000}
+    style.theory(made, table["width"], table["predicted"], "Predicted", dark=dark, showlegend=named, **more)
 
 
 def _decades(made: go.Figure, values: np.ndarray) -> None:
@@ -71,15 +70,7 @@ def mass(table: pd.DataFrame, layers: str, dark: bool) -> go.Figure:
         style.measured(made, rows["width"], rows["measured"], name, dark=dark, index=number)
         theory = rows[rows["predicted"].notna()]
         if len(theory):
-            style.theory(
-                made,
-                theory["width"],
-                theory["predicted"],
-                "Predicted",
-                dark=dark,
-                showlegend=not shown_theory,
-                legendrank=2000,
-            )
+            _prediction(made, theory, dark, named=not shown_theory)
             shown_theory = True
     style.doubling_axis(made, sorted(chosen["width"].unique().tolist()))
     made.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])

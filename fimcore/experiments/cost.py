@@ -74,6 +74,11 @@ def layout_for(input_dimension: int, spec: NetworkSpec) -> ParameterLayout:
     return ParameterLayout((input_dimension, *[spec.width] * spec.hidden_layers, spec.outputs))
 
 
+def rows_per_input(spec: NetworkSpec) -> int:
+    """Rows R per input that the Spec's estimator makes."""
+    return {"exact": spec.outputs, "score": spec.draws, "empirical": 1}[spec.estimator]
+
+
 def pass_flops(layout: ParameterLayout, samples: int, rows: int) -> float:
     """Forward and backward pass."""
     return 4.0 * samples * (1 + rows) * layout.parameters

@@ -24,6 +24,7 @@ from fimcore.experiments.cost import (
     layout_for,
     machine_speed,
     pass_flops,
+    rows_per_input,
 )
 from fimcore.experiments.explore_picture import STRUCTURE, matrix, pinned_entry, strongest_entry, sweep, within
 from fimcore.experiments.explore_spec import Spec
@@ -63,7 +64,7 @@ MEASURES = ("largest_eigenvalue", "mean_eigenvalue", "dropped_share", "entry_rat
 def part_seconds(spec: NetworkSpec) -> dict[str, float]:
     """Estimated seconds of each part: "matrix", "facts", "summary" (over seeds), "eigenvalues"."""
     layout = layout_for(input_dimension(spec), spec)
-    samples, rows = sample_count(spec), _rows(spec)
+    samples, rows = sample_count(spec), rows_per_input(spec)
     one_network = LANCZOS_STEPS * pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows)
     structures = ("dense", STRUCTURE[getattr(spec, "blocks", "unit")])
     flops = {
@@ -78,16 +79,11 @@ def part_seconds(spec: NetworkSpec) -> dict[str, float]:
 def cost(spec: NetworkSpec) -> Cost:
     """Picture, summary over seeds and eigenvalues: bytes held at once and estimated seconds."""
     layout = layout_for(input_dimension(spec), spec)
-    samples, rows = sample_count(spec), _rows(spec)
+    samples, rows = sample_count(spec), rows_per_input(spec)
     side = min(layout.parameters, samples * rows)
     held = samples * (rows * sum(layout.units) + sum(layout.unit_sizes) + rows * spec.outputs)
     held += samples * max(layout.layer_sizes) * 2 + 8 * STRIP_ENTRIES + 3 * side**2 + samples**2 * layout.layers
     return Cost(layout.parameters, int(8 * held), sum(part_seconds(spec).values()))
-
-
-def _rows(spec: NetworkSpec) -> int:
-    """Rows per input that the Spec's estimator makes."""
-    return {"exact": spec.outputs, "score": spec.draws, "empirical": 1}[spec.estimator]
 
 
 def facts(spec: Spec, progress: Progress | None = None) -> dict[str, float]:

@@ -17,7 +17,7 @@ from scipy import stats
 
 from fimcore.budget import Budget
 from fimcore.experiments import predicted
-from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops
+from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops, rows_per_input
 from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.experiments.result import FEWEST_SEEDS, Result, Verdict, signed
 from fimcore.experiments.setting import factors_of, input_dimension, sample_count
@@ -66,7 +66,7 @@ def cost(spec: Spec) -> Cost:
     for width in spec.swept:
         setting = _setting(spec, width)
         layout = layout_for(input_dimension(setting), setting)
-        rows = {"exact": setting.outputs, "score": setting.draws, "empirical": 1}[setting.estimator]
+        rows = rows_per_input(setting)
         flops += spec.seeds * (pass_flops(layout, setting.samples, rows) + gram_flops(layout, setting.samples, rows))
         entries = setting.samples * (2 * rows * sum(layout.units) + 2 * sum(layout.unit_sizes))
         entries += setting.samples**2 * (layout.layers + 2) + 2 * layout.parameters
@@ -160,8 +160,8 @@ def _ratios(spec: Spec, points: list[Point]) -> pd.DataFrame:
                     "layer": layer + 1,
                     "measured": mean[layer],
                     "spread": own.std(ddof=1) if len(own) > 1 else np.nan,
-                    "low": own.min(initial=np.nan) if not len(own) else own.min(),
-                    "high": own.max(initial=np.nan) if not len(own) else own.max(),
+                    "low": own.min() if len(own) else np.nan,
+                    "high": own.max() if len(own) else np.nan,
                     "seeds": len(own),
                     "predicted": np.nan if theory.norms is None else theory.norms.rms_ratio[layer],
                     "reason": theory.reason,

@@ -10,14 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fimcore import experiments, inputs, meanfield
+    from fimcore import experiments, inputs, likelihoods, meanfield
     from fimcore.architecture import ACTIVATION_NAMES, Architecture
     from fimcore.budget import Budget, BudgetError
     from fimcore.fisher.factors import Factors, factors
     from fimcore.fisher.fisher import fisher
     from fimcore.fisher.grams import block_norms, unit_block_norm_map
     from fimcore.fisher.spectrum import Spectrum, spectrum, top_eigenvalues
-    from fimcore.likelihoods import Categorical, Gaussian, Likelihood
+    from fimcore.likelihoods import (
+        Bernoulli,
+        Categorical,
+        Gaussian,
+        GaussianWithVariance,
+        Likelihood,
+        Poisson,
+    )
     from fimcore.networks import Network, sample_network
     from fimcore.norms import BlockNorms
     from fimcore.parameters import ParameterLayout
@@ -28,21 +35,25 @@ __version__ = "0.1.0"
 __all__ = [
     "ACTIVATION_NAMES",
     "Architecture",
+    "Bernoulli",
     "BlockNorms",
     "Budget",
     "BudgetError",
     "Categorical",
     "Factors",
     "Gaussian",
+    "GaussianWithVariance",
     "Likelihood",
     "Network",
     "ParameterLayout",
+    "Poisson",
     "Spectrum",
     "block_norms",
     "experiments",
     "factors",
     "fisher",
     "inputs",
+    "likelihoods",
     "meanfield",
     "sample_network",
     "spectrum",
@@ -58,12 +69,19 @@ _HOMES = {
     "fimcore.fisher.factors": ("Factors", "factors"),
     "fimcore.fisher.grams": ("block_norms", "unit_block_norm_map"),
     "fimcore.fisher.spectrum": ("Spectrum", "spectrum", "top_eigenvalues"),
-    "fimcore.likelihoods": ("Categorical", "Gaussian", "Likelihood"),
+    "fimcore.likelihoods": (
+        "Bernoulli",
+        "Categorical",
+        "Gaussian",
+        "GaussianWithVariance",
+        "Likelihood",
+        "Poisson",
+    ),
     "fimcore.networks": ("Network", "sample_network"),
     "fimcore.parameters": ("ParameterLayout",),
     "fimcore.training": ("train",),
 }
-_PACKAGES = ("experiments", "fisher", "inputs", "meanfield", "training")
+_PACKAGES = ("experiments", "fisher", "inputs", "likelihoods", "meanfield", "training")
 
 
 def __getattr__(name: str) -> Any:

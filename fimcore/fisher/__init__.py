@@ -10,9 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from fimcore.fisher.block_diagonal import LayerBlocks, UnitBlocks
+from fimcore.fisher.block_tridiagonal import BlockTridiagonal
 from fimcore.fisher.blocks import block, diagonal, entry, gradient, unit_blocks
+from fimcore.fisher.curvature import Curvature
 from fimcore.fisher.dense import Dense
 from fimcore.fisher.diagonal_only import Diagonal
+from fimcore.fisher.dual import dual_matrix
+from fimcore.fisher.ekfac import EKFAC
 from fimcore.fisher.factors import ESTIMATORS, Factors, factors
 from fimcore.fisher.fisher import STRUCTURES, fisher, from_factors, structure_bytes
 from fimcore.fisher.grams import (
@@ -22,27 +26,46 @@ from fimcore.fisher.grams import (
     unit_block_norm_map,
     unit_norms_from_factors,
 )
-from fimcore.fisher.spectrum import (
-    Spectrum,
-    dual_matrix,
-    spectrum,
-    spectrum_from_factors,
-    top_eigenvalues,
-    top_eigenvalues_from_factors,
-)
+from fimcore.fisher.implicit import Implicit
+from fimcore.fisher.kfac import KFAC
+from fimcore.fisher.low_rank import LowRank
+from fimcore.fisher.moments import spectrum_moments, spectrum_moments_from_factors
+from fimcore.fisher.parts import FactorParts, factor_parts
+from fimcore.fisher.quasi_diagonal import QuasiDiagonal
+from fimcore.fisher.sampling import StandardError
+from fimcore.fisher.spectrum import Spectrum, layer_spectra, spectrum, spectrum_from_factors, unit_spectra
 from fimcore.fisher.structures import FisherStructure, Origin
+from fimcore.fisher.top_eigenvalues import TopEigenvalues, top_eigenvalues, top_eigenvalues_from_factors
+from fimcore.fisher.unit_closed_form import UnitClosedForm
+from fimcore.fisher.whitening import (
+    off_block_norm,
+    off_block_norm_from_factors,
+    whitened_spectrum,
+    whitened_spectrum_from_factors,
+)
 
 __all__ = [
+    "EKFAC",
     "ESTIMATORS",
+    "KFAC",
     "STRUCTURES",
+    "BlockTridiagonal",
+    "Curvature",
     "Dense",
     "Diagonal",
+    "FactorParts",
     "Factors",
     "FisherStructure",
+    "Implicit",
     "LayerBlocks",
+    "LowRank",
     "Origin",
+    "QuasiDiagonal",
     "Spectrum",
+    "StandardError",
+    "TopEigenvalues",
     "UnitBlocks",
+    "UnitClosedForm",
     "block",
     "block_norms",
     "block_norms_from_factors",
@@ -50,18 +73,27 @@ __all__ = [
     "diagonal_square",
     "dual_matrix",
     "entry",
+    "factor_parts",
     "factors",
     "fisher",
     "from_factors",
     "gradient",
+    "layer_spectra",
+    "off_block_norm",
+    "off_block_norm_from_factors",
     "spectrum",
     "spectrum_from_factors",
+    "spectrum_moments",
+    "spectrum_moments_from_factors",
     "structure_bytes",
     "top_eigenvalues",
     "top_eigenvalues_from_factors",
     "unit_block_norm_map",
     "unit_blocks",
     "unit_norms_from_factors",
+    "unit_spectra",
+    "whitened_spectrum",
+    "whitened_spectrum_from_factors",
 ]
 
 

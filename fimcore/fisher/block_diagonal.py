@@ -5,12 +5,17 @@ Source: Amari, Karakida, Oizumi, Fisher Information and Natural Gradient Learnin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fimcore.fisher.structures import FisherStructure, descending, solve_positive
+from fimcore.fisher.blocks import Progress, unit_blocks
+from fimcore.fisher.layer_pairs import write_layer_pair
+from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.products import empty
+from fimcore.fisher.structures import FisherStructure, Origin, check_out, descending, solve_symmetric
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,10 +35,12 @@ class LayerBlocks(FisherStructure):
         return torch.cat([b @ v for b, v in zip(self.blocks, vector.split(self.layout.layer_sizes), strict=True)])
 
     def solve(self, vector: Tensor, damping: float) -> Tensor:
-        """(F + damping I)^{-1} v, a Cholesky solve a layer."""
+        """(F + damping I)^{-1} v, one solve a layer."""
         self._check_vector(vector)
         parts = vector.reshape(vector.shape[0], -1).split(self.layout.layer_sizes)
-        solved = [solve_positive(b, v, damping) for b, v in zip(self.blocks, parts, strict=True)]
+        solved = [
+            solve_symmetric(b, v, damping, positive=self.positive) for b, v in zip(self.blocks, parts, strict=True)
+        ]
         return torch.cat(solved).reshape(vector.shape)
 
     def diagonal(self) -> Tensor:
@@ -77,9 +84,9 @@ class UnitBlocks(FisherStructure):
         return torch.cat([(b @ v).flatten(0, 1) for b, v in self._pairs(vector)]).reshape(vector.shape)
 
     def solve(self, vector: Tensor, damping: float) -> Tensor:
-        """(F + damping I)^{-1} v, a Cholesky solve a unit, batched over the units of a layer."""
+        """(F + damping I)^{-1} v, one solve a unit, batched over the units of a layer."""
         self._check_vector(vector)
-        solved = [solve_positive(b, v, damping).flatten(0, 1) for b, v in self._pairs(vector)]
+        solved = [solve_symmetric(b, v, damping, positive=self.positive).flatten(0, 1) for b, v in self._pairs(vector)]
         return torch.cat(solved).reshape(vector.shape)
 
     def diagonal(self) -> Tensor:
@@ -110,3 +117,37 @@ class UnitBlocks(FisherStructure):
     def _pairs(self, vector: Tensor) -> list[tuple[Tensor, Tensor]]:
         parts = vector.reshape(vector.shape[0], -1).split(self.layout.layer_sizes)
         return [(b, v.reshape(b.shape[0], b.shape[1], -1)) for b, v in zip(self.blocks, parts, strict=True)]
+
+
+def layer_blocks(
+    made: AnyFactors, origin: Origin, progress: Progress | None = None, out: Sequence[Tensor] | None = None
+) -> LayerBlocks:
+    """`LayerBlocks` from factors, into the blocks `out` where given.
+
+    Raises:
+        ValueError: `out` is not one (P_l, P_l) tensor a layer of the network's dtype and device.
+    """
+    layout = made.layout
+    if out is not None and len(out) != layout.layers:
+        raise ValueError(f"`out` has {len(out)} tensors; give one a layer, {layout.layers}.")
+    blocks: list[Tensor] = list(out or [])
+    for number, part in enumerate(made.parts):
+        for layer, size in enumerate(layout.layer_sizes, start=1):
+            if len(blocks) < layer:
+                blocks.append(empty((size, size), part.inputs[0]))
+            if number == 0:
+                check_out(blocks[layer - 1], (size, size), part.inputs[0])
+            write_layer_pair(blocks[layer - 1], None, part, layer, layer, 1 / made.samples, add=number > 0)
+            if progress:
+                progress(layer / layout.layers, f"layer {layer} of {layout.layers}")
+    return LayerBlocks(layout, origin, tuple(blocks))
+
+
+def unit_block_diagonal(made: AnyFactors, origin: Origin, progress: Progress | None = None) -> UnitBlocks:
+    """`UnitBlocks` from factors."""
+    blocks = []
+    for layer in range(1, made.layout.layers + 1):
+        blocks.append(unit_blocks(made, layer))
+        if progress:
+            progress(layer / made.layout.layers, f"layer {layer} of {made.layout.layers}")
+    return UnitBlocks(made.layout, origin, tuple(blocks))

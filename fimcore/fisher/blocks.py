@@ -1,7 +1,6 @@
-"""Blocks of the Fisher matrix between units of two layers, from factors, with the output rows folded first.
+"""Blocks, diagonals and single entries of the Fisher matrix, straight from factors.
 
-F_{(l,i,a),(m,j,b)} = (1/N) sum_x [sum_c delta^l_{c,i} delta^m_{c,j}] a^{l-1}_a a^{m-1}_b: contracting over the rows c before the
-large product makes the cost N P^2 instead of N C P^2.
+F_{(l,i,a),(m,j,b)} = (1/N) sum_x [sum_c delta^l_{c,i} delta^m_{c,j}] a^{l-1}_a a^{m-1}_b.
 Source of the factored form: Amari, Karakida, Oizumi, arXiv 1808.07172.
 """
 
@@ -13,74 +12,80 @@ import torch
 from torch import Tensor
 
 from fimcore.fisher.factors import Factors
+from fimcore.fisher.layer_pairs import ALL, put, write_layer_pair
+from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.products import empty, product
 
 Progress = Callable[..., object]
 
-# Working memory for the folded products of one chunk of inputs; larger chunks are not faster.
-CHUNK_BYTES = 64 * 2**20
+# Products of inputs held at once by `unit_blocks`: about the second-level cache of a core.
+OUTER_BYTES = 2**20
+UNIT_CUTS = 6
 
 
-def block(
-    factors: Factors, layer: int, other_layer: int, units: slice = slice(None), other_units: slice = slice(None)
-) -> Tensor:
+def block(made: AnyFactors, layer: int, other_layer: int, units: slice = ALL, other_units: slice = ALL) -> Tensor:
     """The block between some units of layer 1..L and some units of another: (n k, n' k') in parameter order."""
-    delta = factors.signals[layer - 1][:, :, units]
-    other = factors.signals[other_layer - 1][:, :, other_units]
-    a, b = factors.inputs[layer - 1], factors.inputs[other_layer - 1]
-    count, columns = delta.shape[2] * a.shape[1], other.shape[2] * b.shape[1]
-    if factors.rows == 1:
-        left = (delta[:, 0, :, None] * a[:, None, :]).reshape(factors.samples, count)
-        if layer == other_layer and units == other_units:
-            return symmetric_product(left) / factors.samples
-        right = (other[:, 0, :, None] * b[:, None, :]).reshape(factors.samples, columns)
-        return product(left, right) / factors.samples
-    return _folded_block(delta, other, a, b) / factors.samples
+    if layer > other_layer:
+        return block(made, other_layer, layer, other_units, units).T
+    sizes = made.layout.unit_sizes
+    count = len(range(made.layout.units[layer - 1])[units]) * sizes[layer - 1]
+    columns = len(range(made.layout.units[other_layer - 1])[other_units]) * sizes[other_layer - 1]
+    result: Tensor | None = None
+    for part in made.parts:
+        fresh = result is None
+        if result is None:
+            result = empty((count, columns), part.inputs[0])
+        write_layer_pair(
+            result,
+            None,
+            part,
+            layer,
+            other_layer,
+            1 / made.samples,
+            add=not fresh,
+            units=units,
+            other_units=other_units,
+        )
+    assert result is not None
+    return result
 
 
-def _folded_block(delta: Tensor, other: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """sum_x (sum_c delta_c (x) other_c) (x) (a (x) b), accumulated over chunks of inputs."""
-    samples, units, columns = delta.shape[0], delta.shape[2], other.shape[2]
-    per_input = (units * columns + a.shape[1] * b.shape[1]) * delta.element_size()
-    chunk = max(1, min(samples, CHUNK_BYTES // per_input))
-    total = torch.zeros(units * columns, a.shape[1] * b.shape[1], dtype=delta.dtype, device=delta.device)
-    for start in range(0, samples, chunk):
-        part = slice(start, start + chunk)
-        folded = torch.bmm(delta[part].transpose(1, 2), other[part]).reshape(-1, units * columns)
-        outer = (a[part, :, None] * b[part, None, :]).reshape(-1, a.shape[1] * b.shape[1])
-        total += product(folded, outer)
-    grid = total.reshape(units, columns, a.shape[1], b.shape[1]).permute(0, 2, 1, 3)
-    return grid.reshape(units * a.shape[1], columns * b.shape[1])
+def unit_blocks(made: AnyFactors, layer: int) -> Tensor:
+    """All diagonal unit blocks of layer 1..L, F_ii = (1/N) A^T diag(S_i) A: (n_l, k_l, k_l).
+
+    One product S^T (A_a A_b)_{a <= b} for all units at once: only the symmetric half of the products of inputs is multiplied,
+    in cuts of a that stay in the cache.
+    """
+    units, size = made.layout.units[layer - 1], made.layout.unit_sizes[layer - 1]
+    result: Tensor | None = None
+    for part in made.parts:
+        a, strength = part.inputs[layer - 1], part.unit_strength(layer) / made.samples
+        fresh = result is None
+        if result is None:
+            result = empty((units, size, size), a)
+        # a cut holds some rows of the half matrix: few cuts waste products, many make them small
+        fits = max(1, OUTER_BYTES // (a.shape[0] * size * a.element_size()))
+        cut = min(fits, -(-size // UNIT_CUTS))
+        for start in range(0, size, cut):
+            stop = min(start + cut, size)
+            outer = (a[:, start:stop, None] * a[:, None, start:]).reshape(a.shape[0], -1)
+            found = product(strength, outer).reshape(units, stop - start, size - start)
+            put(result[:, start:stop, start:], found, add=not fresh)
+            put(result[:, stop:, start:stop], found[:, :, stop - start :].transpose(1, 2), add=not fresh)
+    assert result is not None
+    return result
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """left^T right. On the CPU through numpy, whose BLAS is often faster than torch's on the same arrays."""
-    if left.device.type == "cpu":
-        return torch.from_numpy(left.numpy().T @ right.numpy())
-    return left.T @ right
-
-
-def symmetric_product(left: Tensor) -> Tensor:
-    """left^T left. numpy recognises the pattern and computes one triangle only (SYRK)."""
-    if left.device.type == "cpu":
-        array = left.contiguous().numpy()
-        return torch.from_numpy(array.T @ array)
-    return left.T @ left
-
-
-def unit_blocks(factors: Factors, layer: int) -> Tensor:
-    """All diagonal unit blocks of layer 1..L, F_ii = (1/N) A^T diag(S_i) A: (n_l, k_l, k_l)."""
-    a, strength = factors.inputs[layer - 1], factors.unit_strength(layer).sqrt()
-    return torch.stack([symmetric_product(a * strength[:, unit, None]) for unit in range(strength.shape[1])]) / (
-        factors.samples
-    )
-
-
-def diagonal(factors: Factors) -> Tensor:
+def diagonal(made: AnyFactors) -> Tensor:
     """The diagonal of the Fisher matrix, (1/N) S^T (A * A) layer by layer: (P,)."""
-    parts = [
-        (factors.unit_strength(layer).T @ a.square()).reshape(-1) for layer, a in enumerate(factors.inputs, start=1)
-    ]
-    return torch.cat(parts) / factors.samples
+    total: Tensor | None = None
+    for part in made.parts:
+        found = torch.cat(
+            [product(part.unit_strength(layer), a.square()).reshape(-1) for layer, a in enumerate(part.inputs, start=1)]
+        )
+        total = found if total is None else total.add_(found)
+    assert total is not None
+    return total / made.samples
 
 
 def gradient(factors: Factors, index: int) -> Tensor:

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fimcore.fisher.structures import FisherStructure, descending, solve_positive
+from fimcore.fisher.blocks import Progress
+from fimcore.fisher.layer_pairs import write_layer_pair
+from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.products import empty
+from fimcore.fisher.structures import FisherStructure, Origin, check_out, descending, solve_symmetric
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,10 +34,10 @@ class Dense(FisherStructure):
         return self.matrix @ vector
 
     def solve(self, vector: Tensor, damping: float) -> Tensor:
-        """(F + damping I)^{-1} v by Cholesky."""
+        """(F + damping I)^{-1} v, by Cholesky where the estimator makes F positive semi-definite."""
         self._check_vector(vector)
         columns = vector.reshape(vector.shape[0], -1)
-        return solve_positive(self.matrix, columns, damping).reshape(vector.shape)
+        return solve_symmetric(self.matrix, columns, damping, positive=self.positive).reshape(vector.shape)
 
     def diagonal(self) -> Tensor:
         """The diagonal, (P,)."""
@@ -50,3 +54,29 @@ class Dense(FisherStructure):
     def frobenius_norm(self) -> float:
         """sqrt of the sum of squared entries."""
         return float(torch.linalg.matrix_norm(self.matrix))
+
+
+def dense(made: AnyFactors, origin: Origin, progress: Progress | None = None, out: Tensor | None = None) -> Dense:
+    """`Dense` from factors: layer pairs of the upper triangle, each mirrored, in one matrix allocated once (or in `out`).
+
+    Raises:
+        ValueError: `out` is not a (P, P) tensor of the network's dtype and device.
+    """
+    layout, layers = made.layout, made.layout.layers
+    pairs = [(layer, other) for layer in range(1, layers + 1) for other in range(layer, layers + 1)]
+    matrix, done = out, 0
+    for number, part in enumerate(made.parts):
+        if matrix is None:
+            matrix = empty((layout.parameters, layout.parameters), part.inputs[0])
+        if number == 0:
+            check_out(matrix, (layout.parameters, layout.parameters), part.inputs[0])
+        for layer, other in pairs:
+            rows, columns = layout.layer_slice(layer), layout.layer_slice(other)
+            mirror = None if layer == other else matrix[columns, rows]
+            write_layer_pair(matrix[rows, columns], mirror, part, layer, other, 1 / made.samples, add=number > 0)
+            if progress:
+                weight = (rows.stop - rows.start) * (columns.stop - columns.start) * (1 if layer == other else 2)
+                done += weight * part.samples
+                progress(done / (made.samples * layout.parameters**2), f"layers {layer} and {other}")
+    assert matrix is not None
+    return Dense(layout, origin, matrix)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fimcore.fisher.structures import FisherStructure, check_damping, descending
+from fimcore.fisher.blocks import Progress, diagonal
+from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.structures import FisherStructure, Origin, as_column, check_damping, descending
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,18 +29,19 @@ class Diagonal(FisherStructure):
     def matvec(self, vector: Tensor) -> Tensor:
         """F v, entry by entry."""
         self._check_vector(vector)
-        return self._column(self.values, vector) * vector
+        return as_column(self.values, vector) * vector
 
     def solve(self, vector: Tensor, damping: float) -> Tensor:
         """v / (F_ii + damping)."""
         self._check_vector(vector)
         check_damping(damping)
         damped = self.values + damping
-        if bool((damped <= 0).any()):
+        unusable = damped == 0 if not self.positive else damped <= 0
+        if bool(unusable.any()):
             raise ValueError(
-                f"`damping` is {damping:g}, and {int((damped <= 0).sum())} parameters have a zero diagonal; give more than 0."
+                f"`damping` is {damping:g}, at which {int(unusable.sum())} diagonal entries are zero; give more than that."
             )
-        return vector / self._column(damped, vector)
+        return vector / as_column(damped, vector)
 
     def diagonal(self) -> Tensor:
         """The diagonal, (P,)."""
@@ -61,6 +64,10 @@ class Diagonal(FisherStructure):
         part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
         return torch.diag(self.values[part])
 
-    @staticmethod
-    def _column(values: Tensor, vector: Tensor) -> Tensor:
-        return values if vector.ndim == 1 else values[:, None]
+
+def diagonal_only(made: AnyFactors, origin: Origin, progress: Progress | None = None) -> Diagonal:
+    """`Diagonal` from factors."""
+    values = diagonal(made)
+    if progress:
+        progress(1.0, "diagonal")
+    return Diagonal(made.layout, origin, values)

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from fimcore.activations import activation
-from fimcore.architecture import check_choice
+from fimcore.budget import Budget, check_memory
+from fimcore.fisher.curvature import Curvature
+from fimcore.fisher.output_rows import ESTIMATORS, OutputRows, check_estimator, output_rows
 from fimcore.likelihoods import Likelihood
 from fimcore.networks import ForwardPass, Network
 from fimcore.parameters import ParameterLayout
 
-ESTIMATORS = ("exact", "score", "empirical", "probe")
+__all__ = ["ESTIMATORS", "Factors", "factors", "factors_bytes", "factors_from_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +31,21 @@ class Factors:
     Attributes:
         inputs: L tensors (N, k_l), k_l = n_{l-1} + 1, the layer's input with the constant 1 appended.
         signals: L tensors (N, R, n_l), the rows of the output root backpropagated to the layer's pre-activations.
-        layout: order and names of the parameters.
+        network: whose factors these are; its `layout` gives order and names of the parameters.
         estimator: how the rows were made (see `factors`).
+        curvature: of the estimator "hessian", what it adds to the Fisher matrix; else None.
     """
 
     inputs: tuple[Tensor, ...]
     signals: tuple[Tensor, ...]
-    layout: ParameterLayout
+    network: Network
     estimator: str = "exact"
+    curvature: Curvature | None = None
+
+    @property
+    def layout(self) -> ParameterLayout:
+        """Order and names of the parameters."""
+        return self.network.layout
 
     @property
     def samples(self) -> int:
@@ -58,15 +67,22 @@ class Factors:
         """The network's device."""
         return self.inputs[0].device
 
+    @property
+    def parts(self) -> tuple[Factors, ...]:
+        """Consecutive slices of the inputs, here all of them at once (see `FactorParts`)."""
+        return (self,)
+
     def jacobian_product(self, vectors: Tensor) -> Tensor:
         """J v for v of shape (P,) or (P, m): the rows' directional derivatives, (N R,) or (N R, m)."""
         columns = vectors.reshape(vectors.shape[0], -1)
         total = torch.zeros(self.samples, self.rows, columns.shape[1], dtype=self.dtype, device=self.device)
         for layer, (a, delta) in enumerate(zip(self.inputs, self.signals, strict=True), start=1):
-            units, size = delta.shape[2], a.shape[1]
-            grid = columns[self.layout.layer_slice(layer)].reshape(units, size, -1)
-            lifted = torch.einsum("na,uam->num", a, grid)
-            total += torch.bmm(delta, lifted)
+            grid = columns[self.layout.layer_slice(layer)].reshape(delta.shape[2], a.shape[1], -1)
+            if columns.shape[1] == 1:
+                lifted = (a @ grid[:, :, 0].T)[:, :, None]
+            else:
+                lifted = torch.einsum("na,uam->num", a, grid)
+            total.baddbmm_(delta, lifted)
         return total.reshape(self.samples * self.rows, *vectors.shape[1:])
 
     def transpose_product(self, rows: Tensor) -> Tensor:
@@ -74,9 +90,26 @@ class Factors:
         weights = rows.reshape(self.samples, self.rows, -1)
         parts = []
         for a, delta in zip(self.inputs, self.signals, strict=True):
-            pulled = torch.einsum("nru,nrm->num", delta, weights)
-            parts.append(torch.einsum("num,na->uam", pulled, a).reshape(-1, weights.shape[2]))
+            pulled = torch.bmm(delta.transpose(1, 2), weights)
+            if weights.shape[2] == 1:
+                parts.append((pulled[:, :, 0].T @ a).reshape(-1, 1))
+            else:
+                parts.append(torch.einsum("num,na->uam", pulled, a).reshape(-1, weights.shape[2]))
         return torch.cat(parts).reshape(self.layout.parameters, *rows.shape[1:])
+
+    def fisher_product(self, vectors: Tensor) -> Tensor:
+        """N F v for v of shape (P,) or (P, m), curvature included: the sum over these inputs."""
+        result = self.transpose_product(self.jacobian_product(vectors))
+        if self.curvature is None:
+            return result
+        shapes = list(zip(self.layout.units, self.layout.unit_sizes, strict=True))
+        columns = vectors.reshape(vectors.shape[0], -1)
+        for place in range(columns.shape[1]):
+            pieces = columns[:, place].split(self.layout.layer_sizes)
+            grids = [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+            added = torch.cat([part.reshape(-1) for part in self.curvature.product(self.inputs, grids)])
+            result.reshape(columns.shape)[:, place] += added
+        return result
 
     def jacobian(self) -> Tensor:
         """J itself, (N R, P): for small networks and tests."""
@@ -87,8 +120,23 @@ class Factors:
         return torch.cat(parts, dim=1)
 
     def unit_strength(self, layer: int) -> Tensor:
-        """S^l_i(x) = sum_c delta_{c,i}(x)^2 for layer 1..L: (N, n_l)."""
-        return self.signals[layer - 1].square().sum(dim=1)
+        """S^l_i(x) = sum_c delta_{c,i}(x)^2 for layer 1..L: (N, n_l); "hessian" adds E_ii(x), and S may be negative."""
+        signals = self.signals[layer - 1]
+        strength = signals[:, 0].square() if self.rows == 1 else torch.einsum("nru,nru->nu", signals, signals)
+        if self.curvature is None:
+            return strength
+        return strength + self.curvature.units[layer - 1].diagonal(dim1=1, dim2=2)
+
+    def folded(self, layer: int, other: int, units: slice = slice(None), other_units: slice = slice(None)) -> Tensor:
+        """sum_c delta^layer_{c,i} delta^other_{c,j} per input, layer <= other, plus the curvature's part: (N, n, n')."""
+        delta, partner = self.signals[layer - 1][:, :, units], self.signals[other - 1][:, :, other_units]
+        if self.rows == 1:
+            found = delta[:, 0, :, None] * partner[:, 0, None, :]
+        else:
+            found = torch.bmm(delta.transpose(1, 2), partner)
+        if self.curvature is None:
+            return found
+        return found + self.curvature.mixed(layer, other, units, other_units)
 
 
 def factors(
@@ -99,67 +147,76 @@ def factors(
     seed: int | None = None,
     labels: Tensor | None = None,
     draws: int = 1,
+    *,
+    budget: Budget | None = None,
 ) -> Factors:
     """Forward and backward pass that put the Fisher matrix of a network into factored form.
 
     Rows per input: "exact" the rows of the output root B (model expectation over labels in closed form); "score" the scores at
-    `draws` labels drawn from the model, each divided by sqrt(draws); "empirical" one score at the data's label; "probe" one
-    random-sign combination of the rows of B. All four give E F_hat = F except "empirical", which is another matrix.
+    `draws` labels drawn from the model, each divided by sqrt(draws); "hessian" the rows of B, and the curvature at `draws`
+    such labels; "empirical" one score at the data's label; "probe" `draws` random-sign combinations of the rows of B. All
+    give E F_hat = F except "empirical", which is another matrix.
 
     Args:
         network: weights and biases.
         x: (N, n_0) inputs in the network's dtype and on its device.
         likelihood: output family.
-        estimator: "exact", "score", "empirical" or "probe".
-        seed: of "score" and "probe"; required there, refused elsewhere.
+        estimator: "exact", "score", "hessian", "empirical" or "probe".
+        seed: of "score", "hessian" and "probe"; required there, refused elsewhere.
         labels: of "empirical"; required there, refused elsewhere.
-        draws: labels per input of "score".
+        draws: labels (or sign vectors) per input of the estimators that draw.
+        budget: memory allowed for the factors.
 
     Raises:
-        ValueError: unknown estimator, missing or superfluous seed or labels, or wrong shapes.
+        ValueError: unknown estimator, missing or superfluous seed or labels, or wrong shapes. BudgetError: too many inputs.
     """
-    check_choice("estimator", estimator, ESTIMATORS)
-    if (seed is not None) != (estimator in ("score", "probe")):
-        wanted = "needs a whole number" if seed is None else "must be left out"
-        raise ValueError(f"`seed` is {seed!r}; the estimator {estimator!r} draws random numbers or not: it {wanted}.")
-    if (labels is not None) != (estimator == "empirical"):
-        wanted = "needs the data's labels" if labels is None else "must be left out: only 'empirical' uses labels"
-        raise ValueError(f"`labels` is {'None' if labels is None else 'given'}; estimator {estimator!r} {wanted}.")
-    if draws < 1 or (draws > 1 and estimator != "score"):
-        raise ValueError(f"`draws` is {draws}; give 1 or more for the estimator 'score', and leave it at 1 elsewhere.")
-    passed = network.forward(x)
-    outputs = passed.preactivations[-1]
-    if not bool(torch.isfinite(outputs).all()):
-        raise OverflowError(
-            "the network's outputs overflow; lower `weight_variance` or the number of layers, or use a bounded activation."
-        )
-    if estimator == "exact":
-        root = likelihood.output_fisher_root(outputs)
-    elif estimator == "probe":
-        root = _probe(likelihood.output_fisher_root(outputs), int(seed or 0))
-    elif labels is not None:
-        root = likelihood.score(outputs, labels)[:, None, :]
-    else:
-        generator = torch.Generator().manual_seed(int(seed or 0))
-        scores = [likelihood.score(outputs, likelihood.sample(outputs, generator)) for _ in range(draws)]
-        root = torch.stack(scores, dim=1) / draws**0.5
-    ones = torch.ones(x.shape[0], 1, dtype=network.dtype, device=network.device)
-    inputs = tuple(torch.cat([a, ones], dim=1) for a in passed.activations)
-    return Factors(inputs, _backpropagate(network, passed, root), network.layout, estimator)
+    check_estimator(estimator, seed, labels, draws)
+    rows = draws if estimator in ("score", "probe") else 1 if estimator == "empirical" else network.outputs
+    check_memory(
+        f"the factors of {x.shape[0]:,} inputs",
+        x.shape[0] * factors_bytes(network.layout, rows, estimator, network.weights[0].element_size()),
+        budget,
+        remedy="fewer inputs; `fisher`, `spectrum` and `block_norms` work through them in parts",
+    )
+    with torch.no_grad():
+        passed = network.forward(x)
+        made = output_rows(likelihood, passed.preactivations[-1], estimator, seed, labels, draws)
+        return factors_from_rows(network, passed, made, estimator)
 
 
-def _probe(root: Tensor, seed: int) -> Tensor:
-    """Random signs through the output root: (N, 1, C) with E of its outer product equal to Q."""
-    bits = torch.randint(0, 2, root.shape[:2], generator=torch.Generator().manual_seed(seed))
-    signs = (2 * bits - 1).to(root)
-    return torch.einsum("nr,nrc->nc", signs, root)[:, None, :]
+def factors_from_rows(network: Network, passed: ForwardPass, rows: OutputRows, estimator: str) -> Factors:
+    """The factors of a forward pass whose rows at the outputs are known."""
+    inputs = []
+    for a in passed.activations:
+        appended = torch.empty(a.shape[0], a.shape[1] + 1, dtype=a.dtype, device=a.device)
+        appended[:, :-1] = a
+        appended[:, -1] = 1
+        inputs.append(appended)
+    phi = activation(network.activation)
+    hidden = passed.preactivations[:-1]
+    first = tuple(phi.first(u) for u in hidden)
+    signals = _backpropagate(network, first, rows.root)
+    curvature = None
+    if rows.scores is not None:
+        scores = _backpropagate(network, first, rows.scores[:, None, :])
+        second = tuple(phi.second(u) for u in hidden)
+        curvature = Curvature(network, first, second, tuple(score[:, 0] for score in scores), rows.excess)
+    return Factors(tuple(inputs), signals, network, estimator, curvature)
 
 
-def _backpropagate(network: Network, passed: ForwardPass, root: Tensor) -> tuple[Tensor, ...]:
+def factors_bytes(layout: ParameterLayout, rows: int, estimator: str = "exact", item: int = 8) -> int:
+    """Bytes of the factors of one input, with what making them holds for a moment."""
+    units, sizes = sum(layout.units), sum(layout.unit_sizes)
+    numbers = 2 * sizes + 2 * units + rows * (units + max(layout.units))
+    if estimator == "hessian":
+        numbers += 3 * units + sum(n * n for n in layout.units) + 3 * max(layout.units) ** 2
+    return numbers * item
+
+
+def _backpropagate(network: Network, first: tuple[Tensor, ...], root: Tensor) -> tuple[Tensor, ...]:
     """delta^L = B, delta^l_c = phi'(u^l) * (W^{l+1})^T delta^{l+1}_c, for every row c at once."""
-    first = activation(network.activation).first
     signals = [root]
     for layer in range(len(network.weights) - 1, 0, -1):
-        derivative = first(passed.preactivations[layer - 1])[:, None, :]
-        signals.append((signals[-1] @ network.weights[layer]) * derivative)
+        pulled = signals[-1] @ network.weights[layer]
+        signals.append(pulled.mul_(first[layer - 1][:, None, :]))
     return tuple(reversed(signals))

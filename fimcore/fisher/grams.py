@@ -11,20 +11,26 @@ matrix); Hoeffding (1948) for U-statistics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fimcore.fisher.blocks import Progress, diagonal, product
-from fimcore.fisher.factors import Factors, factors
+from fimcore.budget import Budget, check_memory, default_budget
+from fimcore.fisher.blocks import Progress, diagonal
+from fimcore.fisher.dual import require_rows
+from fimcore.fisher.factors import Factors
+from fimcore.fisher.parts import AnyFactors, factor_parts
+from fimcore.fisher.products import product
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 from fimcore.norms import BlockNorms
 
 CHUNK_BYTES = 32 * 2**20
 CHUNK_FLOPS = 4e9  # about 50 ms on one core, so that a cancel is heard soon
+# Of the memory allowed, what one of the two parts held at once may take (its factors in float64 beside the original).
+PART_SHARE = 5
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,13 @@ class PairSums:
 
     layer_pairs: np.ndarray
     unit_diagonal: np.ndarray
+
+    def __add__(self, other: PairSums) -> PairSums:
+        return PairSums(self.layer_pairs + other.layer_pairs, self.unit_diagonal + other.unit_diagonal)
+
+    def over(self, count: int, widths: tuple[int, ...]) -> BlockNorms:
+        """The norms, with sums divided by a number of pairs."""
+        return BlockNorms(self.layer_pairs / count, self.unit_diagonal / count, widths)
 
 
 def block_norms(
@@ -44,144 +57,174 @@ def block_norms(
     estimator: str = "exact",
     seed: int | None = None,
     labels: Tensor | None = None,
+    draws: int = 1,
+    budget: Budget | None = None,
     progress: Progress | None = None,
 ) -> BlockNorms:
     """Squared Frobenius norms of all layer-pair blocks and of the units' own blocks; the matrix is never formed.
 
     Args:
-        network, x, likelihood, estimator, seed, labels: as in `fisher`.
+        network, x, likelihood, estimator, seed, labels, draws: as in `fisher`, without "hessian".
         unbiased: True for the population of inputs (U-statistic, may be slightly negative), False for the norms of the
             matrix of exactly these N inputs.
+        budget: memory allowed; where the factors do not fit, pairs of parts of the inputs are worked through.
         progress: called as progress(fraction, message) at least every 50 ms or so; what it raises cancels.
 
     Raises:
-        ValueError: fewer than two inputs with `unbiased=True`.
+        ValueError: fewer than two inputs with `unbiased=True`, or the estimator "hessian". BudgetError: one input is too much.
     """
-    made = factors(network, x, Gaussian() if likelihood is None else likelihood, estimator, seed, labels)
+    family = Gaussian() if likelihood is None else likelihood
+    memory = (budget or default_budget()).memory_bytes // PART_SHARE
+    made = factor_parts(network, x, family, estimator, seed, labels, draws, memory_bytes=memory)
     return block_norms_from_factors(made, unbiased, progress)
 
 
-def block_norms_from_factors(made: Factors, unbiased: bool = True, progress: Progress | None = None) -> BlockNorms:
+def block_norms_from_factors(made: AnyFactors, unbiased: bool = True, progress: Progress | None = None) -> BlockNorms:
     """`block_norms` from factors alone, in float64 whatever their dtype (T - U cancels in float32)."""
-    count = made.samples
-    if unbiased and count < 2:
-        raise ValueError(f"`x` has {count} input; the unbiased estimate needs 2 or more, or set `unbiased=False`.")
-    made = Factors(
-        tuple(a.double() for a in made.inputs), tuple(s.double() for s in made.signals), made.layout, made.estimator
-    )
-    grams = [a @ a.T for a in made.inputs]
-    units = made.layout.units
+    require_rows(made, "block norm by Gram matrices")
+    count, units = made.samples, made.layout.units
+    _check_count(count, unbiased)
     pairs = sum(n * m for place, n in enumerate(units) for m in units[place:])
     by_rows = count**2 * made.rows**2 * (sum(units) + made.layout.layers**2)
     folded = 2 * count * made.rows * pairs + count**2 * pairs
     sums = _sums_by_rows if by_rows <= folded else _sums_by_units
-    found = sums(made, grams, progress)
+    total = PairSums(np.zeros((len(units), len(units))), np.zeros(len(units)))
+    own = total
+    for place, part in enumerate(made.parts):
+        left = _in_float64(part)
+        total = total + sums(left, left, progress)
+        own = own if unbiased else own + _self_sums(left)
+        for later, other in enumerate(made.parts if part.samples < count else ()):
+            if later > place:
+                found = sums(left, _in_float64(other), progress)
+                total = total + found + found  # both orders of the two parts
     if unbiased:
-        scale = count * (count - 1)
-        return BlockNorms(found.layer_pairs / scale, found.unit_diagonal / scale, made.layout.widths)
-    same = _self_sums(made, grams)
-    return BlockNorms(
-        (found.layer_pairs + same.layer_pairs) / count**2,
-        (found.unit_diagonal + same.unit_diagonal) / count**2,
-        made.layout.widths,
-    )
+        return total.over(count * (count - 1), made.layout.widths)
+    return (total + own).over(count**2, made.layout.widths)
 
 
-def diagonal_square(made: Factors, unbiased: bool = True) -> float:
+def diagonal_square(made: AnyFactors, unbiased: bool = True) -> float:
     """Sum of squared diagonal entries, sum_p F_pp^2, of these inputs or (unbiased) of their population.
 
     With d_p(x) the diagonal at one input, sum_p sum_{x != x'} d_p(x) d_p(x') = sum_p (sum_x d_p)^2 - sum_x sum_p d_p(x)^2.
     """
     count = made.samples
-    if unbiased and count < 2:
-        raise ValueError(f"`x` has {count} input; the unbiased estimate needs 2 or more, or set `unbiased=False`.")
+    _check_count(count, unbiased)
     plug_in = float(diagonal(made).double().square().sum())
     if not unbiased:
         return plug_in
     same = sum(
-        float((made.unit_strength(layer).double().square().sum(dim=1) * a.double().pow(4).sum(dim=1)).sum())
-        for layer, a in enumerate(made.inputs, start=1)
+        float((part.unit_strength(layer).double().square().sum(dim=1) * a.double().pow(4).sum(dim=1)).sum())
+        for part in made.parts
+        for layer, a in enumerate(part.inputs, start=1)
     )
     return (plug_in * count**2 - same) / (count * (count - 1))
 
 
-def _self_sums(made: Factors, grams: list[Tensor]) -> PairSums:
+def _check_count(count: int, unbiased: bool) -> None:
+    if unbiased and count < 2:
+        raise ValueError(f"`x` has {count} input; the unbiased estimate needs 2 or more, or set `unbiased=False`.")
+
+
+def _in_float64(made: Factors) -> Factors:
+    return replace(made, inputs=tuple(a.double() for a in made.inputs), signals=tuple(s.double() for s in made.signals))
+
+
+def _self_sums(made: Factors) -> PairSums:
     """Sums over x = x'."""
     layers = made.layout.layers
-    own = [
-        torch.bmm(s, s.transpose(1, 2)) * h.diagonal()[:, None, None] for s, h in zip(made.signals, grams, strict=True)
-    ]
+    lengths = [a.square().sum(dim=1) for a in made.inputs]
+    own = [torch.bmm(s, s.transpose(1, 2)) * h[:, None, None] for s, h in zip(made.signals, lengths, strict=True)]
     pairs = np.array([[float((own[i] * own[j]).sum()) for j in range(layers)] for i in range(layers)])
     units = [
-        float((made.unit_strength(layer).square().sum(dim=1) * grams[layer - 1].diagonal().square()).sum())
+        float((made.unit_strength(layer).square().sum(dim=1) * lengths[layer - 1].square()).sum())
         for layer in range(1, layers + 1)
     ]
     return PairSums(pairs, np.array(units))
 
 
-def _unit_sums(made: Factors, grams: list[Tensor]) -> np.ndarray:
+def _unit_sums(left: Factors, right: Factors, grams: list[Tensor]) -> np.ndarray:
     """sum over x != x' of (S(x) . S(x')) H^2, a layer at a time."""
     sums = []
     for layer, gram in enumerate(grams, start=1):
-        strength = made.unit_strength(layer)
-        weighted = (strength @ strength.T) * gram.square()
-        sums.append(float(weighted.sum() - weighted.diagonal().sum()))
+        strength = left.unit_strength(layer)
+        others = strength if right is left else right.unit_strength(layer)
+        weighted = product(strength.T, others.T).mul_(gram).mul_(gram)
+        sums.append(float(weighted.sum()) - (float(weighted.diagonal().sum()) if right is left else 0.0))
     return np.array(sums)
 
 
-def _sums_by_rows(made: Factors, grams: list[Tensor], progress: Progress | None) -> PairSums:
+def _grams(left: Factors, right: Factors) -> list[Tensor]:
+    return [product(a.T, b.T) for a, b in zip(left.inputs, right.inputs, strict=True)]
+
+
+def _sums_by_rows(left: Factors, right: Factors, progress: Progress | None) -> PairSums:
     """Sums over x != x' through chunks of rows of K^l: cheapest for few rows per input."""
-    count, rows, layers = made.samples, made.rows, made.layout.layers
-    flat = [s.reshape(count * rows, -1) for s in made.signals]
-    per_input = count * rows * rows * 8 * layers
-    flops_per_input = 2 * count * rows * rows * sum(made.layout.units)
+    same = right is left
+    grams = _grams(left, right)
+    count, columns, rows, layers = left.samples, right.samples, left.rows, left.layout.layers
+    flat = [s.reshape(count * rows, -1) for s in left.signals]
+    others = [s.reshape(columns * rows, -1) for s in right.signals]
+    per_input = columns * rows * rows * 8 * layers
+    flops_per_input = 2 * columns * rows * rows * sum(left.layout.units)
     chunk = max(1, min(count, int(CHUNK_BYTES // per_input), int(CHUNK_FLOPS // flops_per_input)))
-    total = torch.zeros(layers, layers, dtype=torch.float64, device=made.device)
+    total = torch.zeros(layers, layers, dtype=torch.float64, device=left.device)
     for start in range(0, count, chunk):
         stop = min(start + chunk, count)
-        kernels = torch.empty(
-            layers, (stop - start) * rows, (count - start) * rows, dtype=torch.float64, device=made.device
+        # Inside one part the earlier inputs were met as partners of their own chunk.
+        first = start if same else 0
+        wide = torch.empty(
+            layers, (stop - start) * rows, (columns - first) * rows, dtype=torch.float64, device=left.device
         )
-        for layer, (signals, gram) in enumerate(zip(flat, grams, strict=True)):
-            torch.mm(signals[start * rows : stop * rows], signals[start * rows :].T, out=kernels[layer])
-            grid = kernels[layer].view(stop - start, rows, count - start, rows)
-            grid *= gram[start:stop, None, start:, None]
-            inside = torch.arange(stop - start, device=made.device)
-            grid[inside, :, inside, :] = 0
-        wide = kernels.view(layers, (stop - start) * rows, (count - start) * rows)
-        # Pairs inside the chunk appear in both orders; pairs with later inputs appear once and count twice.
-        near, far = wide[:, :, : (stop - start) * rows], wide[:, :, (stop - start) * rows :]
-        for part, weight in ((near, 1.0), (far, 2.0)):
-            vectors = part.reshape(layers, -1)
-            total += weight * (vectors @ vectors.T)
+        for layer, gram in enumerate(grams):
+            kernel = product(flat[layer][start * rows : stop * rows].T, others[layer][first * rows :].T)
+            grid = kernel.view(stop - start, rows, columns - first, rows)
+            torch.mul(grid, gram[start:stop, None, first:, None], out=wide[layer].view(grid.shape))
+            if same:
+                inside = torch.arange(stop - start, device=left.device)
+                wide[layer].view(grid.shape)[inside, :, inside, :] = 0
+        # Pairs inside a chunk appear in both orders; pairs with later inputs appear once and count twice.
+        inner = (stop - start) * rows if same else wide.shape[2]
+        for part, weight in ((wide[:, :, :inner], 1.0), (wide[:, :, inner:], 2.0)):
+            if part.shape[2]:
+                vectors = part.reshape(layers, -1)
+                total += weight * (vectors @ vectors.T)
         if progress:
             # Later chunks have fewer columns: the work left shrinks with the square.
             progress(1 - (1 - stop / count) ** 2, f"{stop} of {count} inputs")
-    return PairSums(total.cpu().numpy(), _unit_sums(made, grams))
+    return PairSums(total.cpu().numpy(), _unit_sums(left, right, grams))
 
 
-def _sums_by_units(made: Factors, grams: list[Tensor], progress: Progress | None) -> PairSums:
+def _sums_by_units(left: Factors, right: Factors, progress: Progress | None) -> PairSums:
     """Sums over x != x' with the rows folded first, sum_c delta^l_c (x) delta^l'_c: cheapest where rows grow with width."""
-    count, layers, units = made.samples, made.layout.layers, made.layout.units
+    grams, same = _grams(left, right), right is left
+    count, layers, units = left.samples, left.layout.layers, left.layout.units
     total = np.zeros((layers, layers))
     done, work = 0.0, float(sum(n * m for place, n in enumerate(units) for m in units[place:]))
     for first in range(layers):
         for second in range(first, layers):
-            delta, other = made.signals[first], made.signals[second]
-            per_unit = count * units[second] * 8
-            flops_per_unit = 2 * count * units[second] * (made.rows + count)
+            per_unit = (count + right.samples) * units[second] * 8
+            flops_per_unit = 2 * count * units[second] * (left.rows + right.samples)
             chunk = max(1, min(units[first], int(CHUNK_BYTES // per_unit), int(CHUNK_FLOPS // flops_per_unit)))
-            inner = torch.zeros(count, count, dtype=torch.float64, device=made.device)
+            inner = torch.zeros(count, right.samples, dtype=torch.float64, device=left.device)
             for start in range(0, units[first], chunk):
-                part = delta[:, :, start : start + chunk]
-                folded = torch.bmm(part.transpose(1, 2), other).reshape(count, -1)
-                inner += product(folded.T, folded.T)
-                done += part.shape[2] * units[second]
+                stop = min(start + chunk, units[first])
+                folded = _folded_rows(left, first, second, start, stop)
+                others = folded if same else _folded_rows(right, first, second, start, stop)
+                inner += product(folded.T, others.T)
+                done += (stop - start) * units[second]
                 if progress:
                     progress(done / work, f"layers {first + 1} and {second + 1}")
             weighted = inner * grams[first] * grams[second]
-            total[first, second] = total[second, first] = float(weighted.sum() - weighted.diagonal().sum())
-    return PairSums(total, _unit_sums(made, grams))
+            own = float(weighted.diagonal().sum()) if same else 0.0
+            total[first, second] = total[second, first] = float(weighted.sum()) - own
+    return PairSums(total, _unit_sums(left, right, grams))
+
+
+def _folded_rows(made: Factors, first: int, second: int, start: int, stop: int) -> Tensor:
+    """sum_c delta_c (x) delta'_c for some units of the first layer, flat: (N, units n')."""
+    part = made.signals[first][:, :, start:stop].transpose(1, 2)
+    return torch.bmm(part, made.signals[second]).reshape(made.samples, -1)
 
 
 def unit_block_norm_map(
@@ -190,24 +233,55 @@ def unit_block_norm_map(
     likelihood: Likelihood | None = None,
     layers: tuple[int, int] = (1, 1),
     units: int | None = None,
+    *,
+    budget: Budget | None = None,
 ) -> Tensor:
     """Frobenius norms of the blocks between the first `units` units of two layers (1..L): (min(units, n_l), min(units, n_l')).
 
     |F_ii'|_F^2 = (1/N^2) diag(V^T (H^l * H^l') V), V_{x,(i,i')} = sum_c delta^l_{c,i} delta^l'_{c,i'}.
+
+    Raises:
+        IndexError: a layer that is not there. BudgetError: the factors or the map do not fit the budget.
     """
-    made = factors(network, x, Gaussian() if likelihood is None else likelihood)
+    for layer in layers:
+        network.layout.layer_slice(layer)
+    limit = budget or default_budget()
+    counts = [min(units or n, n) for n in (network.layout.units[layer - 1] for layer in layers)]
+    item = network.weights[0].element_size()
+    check_memory(
+        f"the norms of {counts[0]:,} x {counts[1]:,} blocks from {x.shape[0]:,} inputs",
+        (counts[0] * counts[1] + 3 * x.shape[0] ** 2) * item,
+        limit,
+        remedy="fewer `units` or fewer inputs",
+    )
+    made = factor_parts(
+        network, x, Gaussian() if likelihood is None else likelihood, memory_bytes=limit.memory_bytes // PART_SHARE
+    )
     return unit_norms_from_factors(made, layers[0], layers[1], units)
 
 
-def unit_norms_from_factors(made: Factors, layer: int, other: int, units: int | None = None) -> Tensor:
+def unit_norms_from_factors(made: AnyFactors, layer: int, other: int, units: int | None = None) -> Tensor:
     """`unit_block_norm_map` from factors alone, for all N inputs (the matrix of exactly these inputs)."""
-    delta, partner = made.signals[layer - 1][:, :, :units], made.signals[other - 1][:, :, :units]
-    a, b = made.inputs[layer - 1], made.inputs[other - 1]
-    weights = (a @ a.T) * (b @ b.T)
-    result = torch.empty(delta.shape[2], partner.shape[2], dtype=made.dtype, device=made.device)
-    chunk = max(1, int(CHUNK_BYTES // (made.samples * partner.shape[2] * 8)))
-    for start in range(0, delta.shape[2], chunk):
-        folded = torch.bmm(delta[:, :, start : start + chunk].transpose(1, 2), partner).reshape(made.samples, -1)
-        squares = (folded * (weights @ folded)).sum(dim=0).clamp(min=0)
-        result[start : start + chunk] = (squares.sqrt() / made.samples).reshape(-1, partner.shape[2])
-    return result
+    require_rows(made, "block norm by Gram matrices")
+    kept = slice(units)
+    shape = [len(range(made.layout.units[place - 1])[kept]) for place in (layer, other)]
+    squares = torch.zeros(*shape, dtype=made.dtype, device=made.device)
+    for place, left in enumerate(made.parts):
+        for later, right in enumerate(made.parts if left.samples < made.samples else (left,)):
+            if left.samples < made.samples and later < place:
+                continue
+            same = left.samples == made.samples or later == place
+            weights = product(left.inputs[layer - 1].T, right.inputs[layer - 1].T)
+            weights = weights * product(left.inputs[other - 1].T, right.inputs[other - 1].T)
+            chunk = max(1, int(CHUNK_BYTES // (made.samples * shape[1] * 8)))
+            for start in range(0, shape[0], chunk):
+                stop = min(start + chunk, shape[0])
+                folded, others = (
+                    torch.bmm(
+                        part.signals[layer - 1][:, :, start:stop].transpose(1, 2), part.signals[other - 1][:, :, kept]
+                    ).reshape(part.samples, -1)
+                    for part in (left, right)
+                )
+                found = (folded * product(weights.T, others)).sum(dim=0).reshape(-1, shape[1])
+                squares[start:stop] += found if same else 2 * found
+    return squares.clamp(min=0).sqrt() / made.samples

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from fimcore.architecture import check_choice
-from fimcore.budget import Budget, check_memory
-from fimcore.fisher.blocks import Progress, block, diagonal, unit_blocks
-from fimcore.fisher.factors import Factors, factors
-from fimcore.fisher.fisher import STRUCTURES, from_factors
+from fimcore.budget import Budget, check_memory, default_budget
+from fimcore.fisher.blocks import Progress, block, unit_blocks
+from fimcore.fisher.dual import dual_matrix
+from fimcore.fisher.fisher import STRUCTURES, from_factors, structure_bytes
+from fimcore.fisher.parts import AnyFactors, factor_parts
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Spectrum:
     Behaves as a sequence of the listed eigenvalues. `values` (float64), `zeros`, `parameters` = P = len(values) + zeros.
     """
 
-    values: NDArray[np.float64]
+    values: FloatArray
     zeros: int
 
     @property
@@ -47,12 +49,16 @@ class Spectrum:
     @property
     def mean(self) -> float:
         """trace F / P."""
-        return float(self.values.sum() / self.parameters)
+        return self.moment(1)
 
     @property
     def second_moment(self) -> float:
         """trace F^2 / P."""
-        return float((self.values**2).sum() / self.parameters)
+        return self.moment(2)
+
+    def moment(self, order: int) -> float:
+        """trace F^order / P."""
+        return float((self.values**order).sum() / self.parameters)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -60,10 +66,10 @@ class Spectrum:
     def __iter__(self) -> Iterator[float]:
         return iter(self.values.tolist())
 
-    def __getitem__(self, index: int | slice) -> NDArray[np.float64] | np.float64:
+    def __getitem__(self, index: int | slice) -> FloatArray | np.float64:
         return self.values[index]
 
-    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> NDArray[np.float64]:
+    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> FloatArray:
         return np.array(self.values, dtype=dtype)
 
 
@@ -73,17 +79,22 @@ def spectrum(
     likelihood: Likelihood | None = None,
     structure: str = "dense",
     *,
+    layer: int | None = None,
+    unit: int | None = None,
     estimator: str = "exact",
     seed: int | None = None,
     labels: Tensor | None = None,
+    draws: int = 1,
     budget: Budget | None = None,
     progress: Progress | None = None,
 ) -> Spectrum:
     """All eigenvalues of a Fisher structure, sorted descending, by the cheaper of the P and the N R side.
 
     Args:
-        network, x, likelihood, estimator, seed, labels: as in `fisher`.
-        structure: "dense", "layer_blocks", "unit_blocks" or "diagonal".
+        network, x, likelihood, estimator, seed, labels, draws: as in `fisher`.
+        structure: as in `fisher`; "dense", "layer_blocks", "unit_blocks" and "diagonal" never form more than they need.
+        layer: only the diagonal block of layer 1..L.
+        unit: only the block of this unit of that layer.
         budget: memory allowed for the smaller side.
         progress: called between blocks.
 
@@ -91,114 +102,87 @@ def spectrum(
         BudgetError: even the smaller side does not fit; use fewer inputs or `top_eigenvalues`.
     """
     check_choice("structure", structure, STRUCTURES)
+    if unit is not None and layer is None:
+        raise ValueError(f"`unit` is {unit}, but `layer` is missing; give both, or `layer` alone.")
     layout = network.layout
-    made = factors(network, x, Gaussian() if likelihood is None else likelihood, estimator, seed, labels)
-    sides = {"dense": (layout.parameters,), "layer_blocks": layout.layer_sizes}.get(structure, layout.unit_sizes)
-    side = max(min(size, made.samples * made.rows) for size in sides)
+    limit = budget or default_budget()
+    family = Gaussian() if likelihood is None else likelihood
+    rows = draws if estimator in ("score", "probe") else 1 if estimator == "empirical" else network.outputs
+    dual = np.inf if estimator == "hessian" else x.shape[0] * rows
+    item = network.weights[0].element_size()
+    if layer is not None:
+        part = layout.layer_slice(layer) if unit is None else layout.unit_slice(layer, unit)
+        sides: tuple[int, ...] = (part.stop - part.start,)
+    else:
+        whole = (layout.parameters,)
+        sides = {"layer_blocks": layout.layer_sizes, "unit_blocks": layout.unit_sizes, "diagonal": (1,)}.get(
+            structure, whole
+        )
+    side = int(max(min(size, dual) for size in sides))
+    needed = 2 * side**2 * item
+    if layer is None and structure not in ("dense", "layer_blocks", "implicit"):
+        needed += structure_bytes(layout, structure, item)
     check_memory(
         f"the {structure} spectrum (a {side:,} x {side:,} matrix)",
-        2 * side**2 * 8,
-        budget,
+        needed,
+        limit,
         remedy="fewer inputs or a smaller width; `top_eigenvalues` needs no matrix",
     )
+    left = limit.memory_bytes - needed
+    made = factor_parts(network, x, family, estimator, seed, labels, draws, memory_bytes=left)
+    if layer is not None:
+        return listed(block_eigenvalues(made, layer, unit), part.stop - part.start)
     return spectrum_from_factors(made, structure, progress)
 
 
-def spectrum_from_factors(made: Factors, structure: str = "dense", progress: Progress | None = None) -> Spectrum:
+def spectrum_from_factors(made: AnyFactors, structure: str = "dense", progress: Progress | None = None) -> Spectrum:
     """`spectrum` from factors alone."""
-    layout, dual = made.layout, made.samples * made.rows
-    parts: list[Tensor] = []
-    if structure == "diagonal":
-        parts.append(diagonal(made))
-    elif structure == "dense":
-        if dual < layout.parameters:
-            parts.append(torch.linalg.eigvalsh(dual_matrix(made, range(1, layout.layers + 1), progress)))
-        else:
-            parts.append(torch.linalg.eigvalsh(from_factors(made, "dense", progress=progress).dense()))
-    for layer in range(1, layout.layers + 1) if structure in ("layer_blocks", "unit_blocks") else ():
-        if structure == "unit_blocks":
-            parts.append(torch.linalg.eigvalsh(unit_blocks(made, layer)).reshape(-1))
-        elif dual < layout.layer_sizes[layer - 1]:
-            parts.append(torch.linalg.eigvalsh(dual_matrix(made, [layer])))
-        else:
-            parts.append(torch.linalg.eigvalsh(block(made, layer, layer)))
-        if progress:
-            progress(layer / layout.layers, f"layer {layer} of {layout.layers}")
-    return _listed(torch.cat(parts), layout.parameters)
+    layout = made.layout
+    if structure == "layer_blocks":
+        parts = []
+        for layer in range(1, layout.layers + 1):
+            parts.append(block_eigenvalues(made, layer))
+            if progress:
+                progress(layer / layout.layers, f"layer {layer} of {layout.layers}")
+        return listed(torch.cat(parts), layout.parameters)
+    if structure in ("dense", "implicit") and _dual_is_smaller(made, layout.parameters):
+        values = torch.linalg.eigvalsh(dual_matrix(made, range(1, layout.layers + 1), progress))
+        return listed(values, layout.parameters)
+    name = "dense" if structure == "implicit" else structure
+    return listed(from_factors(made, name, progress=progress).eigenvalues(), layout.parameters)
 
 
-def _listed(values: Tensor, parameters: int) -> Spectrum:
+def block_eigenvalues(made: AnyFactors, layer: int, unit: int | None = None) -> Tensor:
+    """Eigenvalues of a layer's or a unit's diagonal block, from its smaller side, without the zeros that side leaves out."""
+    if unit is not None:
+        own = slice(unit - 1, unit)
+        return torch.linalg.eigvalsh(block(made, layer, layer, own, own))
+    if _dual_is_smaller(made, made.layout.layer_sizes[layer - 1]):
+        return torch.linalg.eigvalsh(dual_matrix(made, [layer]))
+    return torch.linalg.eigvalsh(block(made, layer, layer))
+
+
+def layer_spectra(made: AnyFactors) -> tuple[Spectrum, ...]:
+    """The spectrum of every layer's diagonal block, from factors."""
+    return tuple(
+        listed(block_eigenvalues(made, layer), size) for layer, size in enumerate(made.layout.layer_sizes, start=1)
+    )
+
+
+def unit_spectra(made: AnyFactors, layer: int) -> FloatArray:
+    """All eigenvalues of the block of every unit of layer 1..L, each row descending: (n_l, k_l), from factors."""
+    values = torch.linalg.eigvalsh(unit_blocks(made, layer)).flip(1)
+    return values.double().cpu().numpy()
+
+
+def _dual_is_smaller(made: AnyFactors, side: int) -> bool:
+    return made.estimator != "hessian" and made.samples * made.rows < side
+
+
+def listed(values: Tensor, parameters: int) -> Spectrum:
     """Sort, and count as zero what rounding cannot tell from zero."""
-    ordered = torch.sort(values, descending=True).values
-    largest = float(ordered[0]) if len(ordered) else 0.0
+    ordered = torch.sort(values.reshape(-1), descending=True).values
+    largest = float(ordered.abs().max()) if len(ordered) else 0.0
     floor = largest * torch.finfo(values.dtype).eps * max(len(ordered), 10)
-    listed = ordered[ordered > floor].double().cpu().numpy()
+    listed = ordered[ordered.abs() > floor].double().cpu().numpy()
     return Spectrum(listed, parameters - len(listed))
-
-
-def dual_matrix(made: Factors, layers: range | list[int], progress: Progress | None = None) -> Tensor:
-    """(1/N) sum over the given layers (1..L) of K^l, a (N R, N R) matrix."""
-    count, rows = made.samples, made.rows
-    total = torch.zeros(count * rows, count * rows, dtype=made.dtype, device=made.device)
-    for done, layer in enumerate(layers, start=1):
-        signals, inputs = made.signals[layer - 1].reshape(count * rows, -1), made.inputs[layer - 1]
-        gram = inputs @ inputs.T
-        kernel = (signals @ signals.T).view(count, rows, count, rows)
-        kernel *= gram[:, None, :, None]
-        total += kernel.view(count * rows, count * rows)
-        if progress:
-            progress(done / len(layers), f"layer {layer}")
-    return total / count
-
-
-def top_eigenvalues(
-    network: Network,
-    x: Tensor,
-    likelihood: Likelihood | None = None,
-    k: int = 10,
-    structure: str = "implicit",
-    tol: float = 1e-6,
-) -> NDArray[np.float64]:
-    """The k largest eigenvalues, sorted descending, by Lanczos on the smaller side; the matrix is never formed.
-
-    Args:
-        network, x, likelihood: as in `fisher`.
-        k: how many, at least 1 and fewer than the smaller of P and N R.
-        structure: "implicit" (the full matrix), the only one Lanczos is needed for.
-        tol: relative accuracy.
-
-    Raises:
-        ValueError: k or structure out of range.
-    """
-    check_choice("structure", structure, ("implicit",))
-    made = factors(network, x, Gaussian() if likelihood is None else likelihood)
-    return top_eigenvalues_from_factors(made, k, tol)
-
-
-def top_eigenvalues_from_factors(
-    made: Factors, k: int = 1, tol: float = 1e-6, progress: Progress | None = None
-) -> NDArray[np.float64]:
-    """`top_eigenvalues` from factors alone."""
-    side = min(made.layout.parameters, made.samples * made.rows)
-    if not 1 <= k <= side:
-        raise ValueError(f"`k` is {k}; this matrix has at most {side} non-zero eigenvalues: give 1 to {side}.")
-    if side <= max(64, 2 * k):
-        values = spectrum_from_factors(made).values[:k]
-        return np.concatenate([values, np.zeros(k - len(values))])
-    on_dual = made.samples * made.rows < made.layout.parameters
-
-    def apply(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        if progress:
-            progress(0.5, "largest eigenvalue")
-        given = torch.as_tensor(vector.reshape(-1)).to(made.inputs[0])
-        if on_dual:
-            result = made.jacobian_product(made.transpose_product(given))
-        else:
-            result = made.transpose_product(made.jacobian_product(given))
-        return (result / made.samples).double().cpu().numpy()
-
-    start = np.cos(np.arange(side, dtype=np.float64))  # fixed and generic: the same numbers on every run
-    if not np.any(apply(start)):
-        return np.zeros(k)
-    operator = LinearOperator((side, side), matvec=apply, dtype=np.float64)
-    return np.sort(eigsh(operator, k=k, which="LA", tol=tol, v0=start, return_eigenvectors=False))[::-1]

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fimcore.fisher.sampling import Sampling, StandardError
 from fimcore.parameters import ParameterLayout
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a matrix came from, for its `repr` and for exports."""
+    """Where a matrix came from, for its `repr` and for exports; `sampling` only where labels or signs were drawn."""
 
     estimator: str
     likelihood: str
     samples: int
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +73,11 @@ class FisherStructure(ABC):
     def frobenius_norm(self) -> float:
         """sqrt of the sum of squared entries."""
 
+    @property
+    def positive(self) -> bool:
+        """Whether the structure is positive semi-definite by construction ("hessian" estimates are not)."""
+        return self.origin.estimator != "hessian"
+
     def trace(self) -> float:
         """Sum of the diagonal."""
         return float(self.diagonal().sum())
@@ -79,6 +86,16 @@ class FisherStructure(ABC):
         """The diagonal block of layer 1..L, or of one of its units, as a dense matrix."""
         part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
         return self._square(part)
+
+    def standard_error(self) -> StandardError:
+        """Standard error of the diagonal and the trace of the estimated matrix, over the labels or signs drawn.
+
+        It belongs to the matrix before a structure was imposed on it, and is zero where nothing was drawn ("exact", and
+        "empirical", whose labels are given).
+        """
+        if self.origin.sampling is not None:
+            return self.origin.sampling.standard_error()
+        return StandardError(torch.zeros_like(self.diagonal()), 0.0)
 
     def _square(self, part: slice) -> Tensor:
         return self.dense()[part, part]
@@ -96,24 +113,61 @@ class FisherStructure(ABC):
             raise ValueError(f"`vector` has shape {tuple(vector.shape)}; give ({parameters},) or ({parameters}, m).")
 
 
+def as_column(values: Tensor, vector: Tensor) -> Tensor:
+    """A number a row, shaped to multiply v of shape (P,) or (P, m)."""
+    return values if vector.ndim == 1 else values[:, None]
+
+
 def check_damping(damping: float) -> None:
     """Refuse a damping that is negative or not a number."""
     if not damping >= 0:
         raise ValueError(f"`damping` is {damping!r}; give a number, 0 or more.")
 
 
-def solve_positive(blocks: Tensor, vectors: Tensor, damping: float) -> Tensor:
-    """(B + damping I)^{-1} V by Cholesky for stacked positive semi-definite blocks: (..., k, k), (..., k, m) -> (..., k, m)."""
+def check_out(out: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
+    """Refuse memory for a result that does not have its shape, dtype and device."""
+    if tuple(out.shape) != shape or out.dtype != like.dtype or out.device != like.device:
+        raise ValueError(
+            f"`out` is {tuple(out.shape)} {out.dtype} on {out.device}; give {shape} {like.dtype} on {like.device}."
+        )
+
+
+def solve_symmetric(blocks: Tensor, vectors: Tensor, damping: float, *, positive: bool) -> Tensor:
+    """(B + damping I)^{-1} V for stacked symmetric blocks: (..., k, k), (..., k, m) -> (..., k, m).
+
+    Cholesky where the blocks are positive semi-definite by construction, else LU with pivoting, whose solution is checked.
+
+    Raises:
+        ValueError: negative damping, or a matrix that is singular to rounding at this damping.
+    """
     check_damping(damping)
     damped = blocks + damping * torch.eye(blocks.shape[-1], dtype=blocks.dtype, device=blocks.device)
-    triangle, failures = torch.linalg.cholesky_ex(damped)
-    if bool(failures.any()):
-        scale = float(blocks.diagonal(dim1=-2, dim2=-1).max())
-        useful = max(scale, 1e-300) * blocks.shape[-1] * torch.finfo(blocks.dtype).eps * 10
-        raise ValueError(
-            f"`damping` is {damping:g}, at which the matrix is singular to rounding; give about {useful:.1e} or more."
-        )
-    return torch.cholesky_solve(vectors, triangle)
+    if positive:
+        triangle, failures = torch.linalg.cholesky_ex(damped)
+        if not bool(failures.any()):
+            return torch.cholesky_solve(vectors, triangle)
+    else:
+        solved, failures = torch.linalg.solve_ex(damped, vectors)
+        rest = (damped @ solved - vectors).norm()
+        # a backward-stable solution misses only where its own size multiplies the rounding
+        if not bool(failures.any()) and bool(rest <= torch.finfo(blocks.dtype).eps ** 0.5 * vectors.norm()):
+            return solved
+    raise singular(blocks, damping)
+
+
+def solve_positive(blocks: Tensor, vectors: Tensor, damping: float) -> Tensor:
+    """`solve_symmetric` for positive semi-definite blocks."""
+    return solve_symmetric(blocks, vectors, damping, positive=True)
+
+
+def singular(blocks: Tensor, damping: float) -> ValueError:
+    """The refusal of a singular matrix, with the damping that would help."""
+    scale = float(blocks.diagonal(dim1=-2, dim2=-1).abs().max())
+    useful = max(scale, 1e-300) * blocks.shape[-1] * torch.finfo(blocks.dtype).eps * 10
+    useful = max(useful, 10 * damping)
+    return ValueError(
+        f"`damping` is {damping:g}, at which the matrix is singular to rounding; give about {useful:.1e} or more."
+    )
 
 
 def descending(values: Tensor) -> Tensor:

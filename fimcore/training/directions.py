@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.fisher import from_factors
-from fimcore.fisher.spectrum import dual_matrix
+from fimcore.fisher.dual import dual_matrix
 from fimcore.fisher.structures import solve_positive
 
 

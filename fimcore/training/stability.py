@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from fimcore.architecture import check_choice
 from fimcore.fisher.blocks import Progress, unit_blocks
 from fimcore.fisher.factors import Factors
-from fimcore.fisher.spectrum import top_eigenvalues_from_factors
+from fimcore.fisher.top_eigenvalues import top_eigenvalues_from_factors
 from fimcore.fisher.structures import check_damping
 
 PRECONDITIONERS = ("sgd", "ngd_exact", "ngd_unit")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fimcore.architecture import check_choice
 from fimcore.fisher.factors import factors
-from fimcore.fisher.spectrum import top_eigenvalues_from_factors
+from fimcore.fisher.top_eigenvalues import top_eigenvalues_from_factors
 from fimcore.inputs import Data
 from fimcore.likelihoods import Categorical, Gaussian, Likelihood
 from fimcore.networks import Network

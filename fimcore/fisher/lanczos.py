@@ -1,0 +1,98 @@
+"""A few eigenpairs by Lanczos, through products with the factors; the matrix is never formed.
+
+On the smaller side: F v (P numbers) or its dual (1/N) J J^T u (N R numbers), which has the same non-zero eigenvalues; v = J^T u.
+Source: Lehoucq, Sorensen, Yang, ARPACK Users' Guide (1998), by way of scipy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import Tensor
+
+from fimcore.fisher.blocks import Progress
+from fimcore.fisher.parts import AnyFactors
+
+FloatArray = NDArray[np.float64]
+
+
+def fisher_product(made: AnyFactors, vectors: Tensor) -> Tensor:
+    """F v for v (P,) or (P, m), part by part."""
+    total: Tensor | None = None
+    for part in made.parts:
+        found = part.fisher_product(vectors)
+        total = found if total is None else total.add_(found)
+    assert total is not None
+    return total / made.samples
+
+
+def transpose_product(made: AnyFactors, rows: Tensor) -> Tensor:
+    """J^T t for t (N R,) or (N R, m), part by part: (P,) or (P, m)."""
+    total: Tensor | None = None
+    start = 0
+    for part in made.parts:
+        stop = start + part.samples * part.rows
+        found = part.transpose_product(rows[start:stop])
+        total = found if total is None else total.add_(found)
+        start = stop
+    assert total is not None
+    return total
+
+
+def jacobian_product(made: AnyFactors, vectors: Tensor) -> Tensor:
+    """J v for v (P,) or (P, m), part by part: (N R,) or (N R, m)."""
+    return torch.cat([part.jacobian_product(vectors) for part in made.parts])
+
+
+def leading_eigenpairs(
+    made: AnyFactors, k: int, tol: float = 1e-10, progress: Progress | None = None
+) -> tuple[Tensor, Tensor]:
+    """The k eigenvalues of F of largest magnitude, descending, with unit eigenvectors in the parameters: (k,), (P, k)."""
+    rows = made.samples * made.rows
+    if rows < made.layout.parameters and made.estimator != "hessian":
+
+        def on_rows(rows: Tensor) -> Tensor:
+            return jacobian_product(made, transpose_product(made, rows)) / made.samples
+
+        values, duals = largest(on_rows, rows, k, tol, made, progress=progress)
+        vectors = transpose_product(made, _like(duals, made))
+        norms = vectors.norm(dim=0)
+        vectors = vectors / torch.where(norms > 0, norms, 1)
+    else:
+        values, found = largest(
+            lambda vectors: fisher_product(made, vectors), made.layout.parameters, k, tol, made, progress=progress
+        )
+        vectors = _like(found, made)
+    return _like(values, made), vectors
+
+
+def largest(
+    apply: Callable[[Tensor], Tensor],
+    side: int,
+    k: int,
+    tol: float,
+    made: AnyFactors,
+    progress: Progress | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """The k eigenvalues of largest magnitude of a symmetric operator, descending by it, and eigenvectors (side, k)."""
+
+    def product(vector: FloatArray) -> FloatArray:
+        if progress:
+            progress(0.5, "largest eigenvalues")
+        return apply(_like(vector.reshape(-1), made)).double().cpu().numpy()
+
+    start = np.cos(np.arange(side, dtype=np.float64))  # fixed and generic: the same numbers on every run
+    if not np.any(product(start)):
+        return np.zeros(k), np.eye(side, k)
+    operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
+    values, vectors = eigsh(operator, k=k, which="LM", tol=tol, v0=start)
+    order = np.argsort(-np.abs(values))
+    return values[order], vectors[:, order]
+
+
+def _like(array: FloatArray, made: AnyFactors) -> Tensor:
+    return torch.as_tensor(array).to(dtype=made.dtype, device=made.device)

@@ -1,0 +1,124 @@
+"""The largest eigenvalues of the Fisher matrix or of its layers, by Lanczos, each with the residual |F v - lambda v|.
+
+For a symmetric matrix an eigenvalue lies within the residual (|v| = 1) of lambda.
+Source: Lehoucq, Sorensen, Yang, ARPACK Users' Guide (1998); Karakida, Akaho, Amari, arXiv 1806.01316, for the dual side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fimcore.architecture import check_choice
+from fimcore.budget import Budget, default_budget
+from fimcore.fisher.blocks import Progress
+from fimcore.fisher.dense import dense
+from fimcore.fisher.dual import dual_matrix
+from fimcore.fisher.lanczos import fisher_product, leading_eigenpairs, transpose_product
+from fimcore.fisher.parts import AnyFactors, factor_parts
+from fimcore.fisher.structures import Origin
+from fimcore.likelihoods import Gaussian, Likelihood
+from fimcore.networks import Network
+
+FloatArray = NDArray[np.float64]
+
+# Up to this side all eigenpairs at once cost less than a few by Lanczos.
+DIRECT_SIDE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class TopEigenvalues:
+    """Behaves as a sequence of the eigenvalues.
+
+    Attributes:
+        values: (k,), descending.
+        residuals: (k,), |F v - lambda v| for the unit eigenvector v found; the eigenvalue is that exact at least.
+        vectors: (P, k), in the network's dtype and on its device.
+    """
+
+    values: FloatArray
+    residuals: FloatArray
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.values.tolist())
+
+    def __getitem__(self, index: int | slice) -> FloatArray | np.float64:
+        return self.values[index]
+
+    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> FloatArray:
+        return np.array(self.values, dtype=dtype)
+
+
+def top_eigenvalues(
+    network: Network,
+    x: Tensor,
+    likelihood: Likelihood | None = None,
+    k: int = 10,
+    structure: str = "implicit",
+    tol: float = 1e-6,
+    *,
+    estimator: str = "exact",
+    seed: int | None = None,
+    labels: Tensor | None = None,
+    draws: int = 1,
+    budget: Budget | None = None,
+    progress: Progress | None = None,
+) -> TopEigenvalues:
+    """The k largest eigenvalues, sorted descending, by Lanczos on the smaller side; the matrix is never formed.
+
+    Args:
+        network, x, likelihood, estimator, seed, labels, draws: as in `fisher`. Of "hessian" those of largest magnitude.
+        k: how many, from 1 to the smaller of P and N R.
+        structure: "implicit" or "dense": the full matrix either way.
+        tol: relative accuracy.
+        budget: memory allowed for the factors, which are otherwise made in parts on every product.
+
+    Raises:
+        ValueError: k or structure out of range.
+    """
+    check_choice("structure", structure, ("implicit", "dense"))
+    made = factor_parts(
+        network,
+        x,
+        Gaussian() if likelihood is None else likelihood,
+        estimator,
+        seed,
+        labels,
+        draws,
+        memory_bytes=(budget or default_budget()).memory_bytes,
+    )
+    return top_eigenvalues_from_factors(made, k, tol, progress)
+
+
+def top_eigenvalues_from_factors(
+    made: AnyFactors, k: int = 1, tol: float = 1e-6, progress: Progress | None = None
+) -> TopEigenvalues:
+    """`top_eigenvalues` from factors alone."""
+    hessian = made.estimator == "hessian"
+    parameters = made.layout.parameters
+    side = parameters if hessian else min(parameters, made.samples * made.rows)
+    if not 1 <= k <= side:
+        raise ValueError(f"`k` is {k}; this matrix has at most {side} non-zero eigenvalues: give 1 to {side}.")
+    if side > max(DIRECT_SIDE, 2 * k):
+        values, vectors = leading_eigenpairs(made, k, tol, progress)
+    elif hessian or parameters <= made.samples * made.rows:
+        values, vectors = torch.linalg.eigh(dense(made, Origin(made.estimator, "", made.samples)).matrix)
+    else:
+        values, duals = torch.linalg.eigh(dual_matrix(made, range(1, made.layout.layers + 1)))
+        vectors = transpose_product(made, duals[:, values.abs().argsort(descending=True)[:k]])
+        values = values.sort(descending=True).values[:k]
+        vectors = vectors / vectors.norm(dim=0).clamp(min=torch.finfo(made.dtype).tiny)
+    order = values.abs().argsort(descending=True)[:k]
+    values, vectors = values[order], vectors[:, order]
+    residuals = (fisher_product(made, vectors) - vectors * values).norm(dim=0)
+    kept = values if hessian else values.clamp(min=0)
+    return TopEigenvalues(kept.double().cpu().numpy(), residuals.double().cpu().numpy(), vectors)

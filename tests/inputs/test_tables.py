@@ -1,30 +1,12 @@
-"""Random inputs, the real digits, and tables of one's own."""
+"""CSV tables of one's own, plain and gzipped: what is read, and the sentence for everything that is not."""
+
+import gzip
 
 import pytest
 import torch
 
 import fimcore as fc
-from fimcore.inputs import InputError, content_hash, standardise
-
-
-def test_random_inputs_have_unit_mean_square():
-    for draw in (fc.inputs.gaussian, fc.inputs.sphere):
-        x = draw(4000, 12, seed=3)
-        assert x.shape == (4000, 12)
-        assert float(x.square().mean()) == pytest.approx(1, abs=4.5 * (2 / x.numel()) ** 0.5)
-        assert torch.equal(x, draw(4000, 12, seed=3))
-        assert not torch.equal(x, draw(4000, 12, seed=4))
-        assert draw(3, 2, dtype=torch.float32).dtype is torch.float32
-    radii = fc.inputs.sphere(50, 7).square().sum(dim=1)
-    torch.testing.assert_close(radii, torch.full((50,), 7.0, dtype=torch.float64))
-
-
-def test_digits_are_real_and_scaled():
-    data = fc.inputs.digits()
-    assert data.x.shape == (1797, 64)
-    assert sorted(set(data.y.tolist())) == list(range(10))
-    assert float(data.x.mean()) == pytest.approx(0, abs=1e-12)
-    assert float(data.x.square().mean()) == pytest.approx(1)
+from fimcore.inputs import InputError, content_hash, file_hash
 
 
 def test_csv_with_and_without_names(tmp_path):
@@ -72,17 +54,40 @@ def test_bad_tables_get_one_sentence(tmp_path, content, sentence):
 def test_missing_files_wrong_suffixes_and_targets(tmp_path):
     with pytest.raises(InputError, match=r"`path` is 'none\.csv', which does not exist here"):
         fc.inputs.load(tmp_path / "none.csv")
-    with pytest.raises(InputError, match=r"`path` is 'x.pkl'; a .csv file works"):
+    with pytest.raises(InputError, match=r"`path` is 'x.pkl'; a .csv, .npz or IDX file .* works, also as .gz"):
         fc.inputs.load(tmp_path / "x.pkl")
     file = tmp_path / "t.csv"
     file.write_text("a,b\n1,2\n3,4\n")
+    for target in ("c", 2, -1):
+        with pytest.raises(InputError, match=rf"`target` is {target!r}; the columns of t\.csv are a, b"):
+            fc.inputs.load(file, target=target)
     with pytest.raises(InputError, match=r"`target` is 'c'; the columns of t\.csv are a, b"):
         fc.inputs.load(file, target="c")
+    with pytest.raises(InputError, match=r"which does not exist here; a \.csv"):
+        fc.inputs.load("x" * 5000 + ".csv")
+    (tmp_path / "big.csv").write_text("1e300,2\n3,4\n")
+    with pytest.raises(InputError, match=r"`dtype` is torch\.float32; big\.csv holds numbers that overflow it"):
+        fc.inputs.load(tmp_path / "big.csv", dtype=torch.float32)
 
 
-def test_standardise():
-    x = torch.tensor([[1.0, 5.0], [3.0, 5.0]], dtype=torch.float64)
-    assert standardise(x).tolist() == [[-1, 0], [1, 0]]
-    with pytest.raises(InputError, match="`count` is 0"):
-        fc.inputs.gaussian(0, 3)
+def test_a_gzipped_table_is_the_table(tmp_path):
+    content = b"a,b,label\n1,2,0\n3,4.5,1\n"
+    file = tmp_path / "t.CSV.GZ"
+    file.write_bytes(gzip.compress(content))
+    data = fc.inputs.load(file, "label", dtype=torch.float32)
+    assert data.x.tolist() == [[1, 2], [3, 4.5]]
+    assert data.x.dtype is torch.float32
+    assert data.y.tolist() == [0, 1]
+    assert data.name == "t.CSV.GZ"
+    file.write_bytes(gzip.compress(b"a,b\n1,x\n3,4\n"))
+    with pytest.raises(InputError, match=r"t\.CSV\.GZ has 1 column with text .* works"):
+        fc.inputs.load(file)
+
+
+def test_hashes_name_content(tmp_path):
     assert content_hash(b"abc") == "ba7816bf8f01cfea"
+    file = tmp_path / "t.csv"
+    file.write_bytes(b"abc")
+    assert file_hash(file) == content_hash(b"abc")
+    assert file_hash(file, max_bytes=2) == ""
+    assert file_hash(tmp_path / "none.csv") == file_hash("nul\0l") == ""

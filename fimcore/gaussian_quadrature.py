@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["expectation", "pair_rule", "single_rule"]
+__all__ = ["expectation", "pair_rule", "single_rule", "single_rules"]
 
 FloatArray = NDArray[np.float64]
 
@@ -23,6 +23,10 @@ REACH = 10.0
 BENDS = (4.0, 12.0, 40.0)
 # Panel ends in units of z: with 20 nodes a Gaussian is integrated to 1e-14 over panels of at most ten.
 STEPS = (3.0, 10.0)
+# Where the cut may lie far outside, and what is integrated decays exponentially towards the bulk, its mass sits up to ten
+# standard deviations out; powers of z need panels of the bulk no longer than four.
+FAR_REACH = 16.0
+EVEN_STEPS = (3.0, 7.0, 11.0, 15.0, 20.0, 26.0, 2.0 * FAR_REACH)
 NODES = 20
 
 
@@ -39,13 +43,13 @@ def _panel_ends(scale: float, extra: tuple[float, ...] = ()) -> FloatArray:
     return np.array(ends, dtype=np.float64)
 
 
-def _cut_rule(cut: FloatArray, ends: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Nodes z and weights p(z) dz on [-REACH, REACH], cut at ``cut`` (any shape); the nodes are the last axis."""
+def _cut_rule(cut: FloatArray, ends: FloatArray, reach: float = REACH) -> tuple[FloatArray, FloatArray]:
+    """Nodes z and weights p(z) dz on [-reach, reach], cut at ``cut`` (any shape); the nodes are the last axis."""
     unit, weight = _legendre()
-    cut = np.clip(cut, -REACH, REACH)
+    cut = np.clip(cut, -reach, reach)
     nodes, weights = [], []
     for sign in (-1.0, 1.0):
-        length = (REACH - sign * cut)[..., None]
+        length = (reach - sign * cut)[..., None]
         stops = np.minimum(ends, length)
         starts = np.concatenate([np.zeros_like(length), stops[..., :-1]], axis=-1)
         widths = (stops - starts)[..., None]
@@ -69,6 +73,13 @@ def single_rule(scale: float, mean: float = 0.0) -> tuple[FloatArray, FloatArray
     z, w = z[kept], w[kept]
     z.flags.writeable = w.flags.writeable = False
     return z, w
+
+
+def single_rules(scale: FloatArray, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`single_rule` for arrays (...) of scales above 0 and means at once: nodes and weights (..., M)."""
+    fixed = np.broadcast_to(np.array(EVEN_STEPS), (*scale.shape, len(EVEN_STEPS)))
+    ends = np.sort(np.concatenate([np.stack([bend / scale for bend in BENDS], axis=-1), fixed], axis=-1))
+    return _cut_rule(-mean / scale, np.minimum(ends, 2.0 * FAR_REACH), FAR_REACH)
 
 
 def expectation(

@@ -6,6 +6,8 @@
 #   make lint     the checks of `make test` that run no test
 #   make format   rewrites the files in the house format
 #   make bench    latency and memory in a real browser, and comparisons
+#   make test-peers    compares the numbers with other libraries, in an environment of its own (.venv-peers)
+#   make bench-peers   compares the speed with them (BENCH="--dtype float64 --threads 2 --large" for more)
 #   make lock     renews constraints.txt from a clean environment
 #   make clean    removes what builds and tests left behind (not .venv)
 
@@ -14,7 +16,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-.PHONY: help app test setup lint check-lint check-format check-types check-contract format unit pages browser bench lock clean
+.PHONY: help app test setup lint check-lint check-format check-types check-contract format unit pages browser bench test-peers bench-peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,6 +77,25 @@ test: lint unit pages browser
 
 bench: $(STAMP)
 	@$(BIN)/python -m pytest tests/benchmarks -s -p no:cacheprovider
+
+# Other libraries need other versions, so they live beside the environment of the tests and never in it.
+PEERS_BIN := .venv-peers/bin
+PEERS_STAMP := .venv-peers/.installed
+
+$(PEERS_STAMP): pyproject.toml constraints.txt tests/peers/requirements.txt tests/peers/requirements-beside.txt
+	@test -n "$(PYTHON)" || { echo "fimcore needs Python 3.11 or newer; none was found (set PYTHON=…)." >&2; exit 1; }
+	@echo "Installing fimcore and the libraries it is compared with into .venv-peers (once; a minute or two) …"
+	@$(PYTHON) -m venv .venv-peers
+	@$(PEERS_BIN)/python -m pip $(PIP_INSTALL) --constraint constraints.txt --editable . \
+		--requirement tests/peers/requirements-beside.txt
+	@$(PEERS_BIN)/python -m pip $(PIP_INSTALL) --no-deps --requirement tests/peers/requirements.txt
+	@touch $@
+
+test-peers: $(PEERS_STAMP)
+	@echo "== other libraries" && $(PEERS_BIN)/python -m pytest tests/peers -p no:cacheprovider
+
+bench-peers: $(PEERS_STAMP)
+	@$(PEERS_BIN)/python -m tests.benchmarks.against_peers $(BENCH)
 
 lock: | $(BIN)/python
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \

@@ -1,4 +1,4 @@
-"""The command `fimcore`: opens the dashboard, or answers one question with the same settings and numbers as its page.
+"""The command `fimcore`: opens the dashboard, answers one question with the numbers of its page, or measures this machine.
 
 Exit codes: 0 done, 2 input that cannot be used (one line a fault on stderr), 130 interrupted, 141 the reader went away.
 Nothing heavy is imported before a command needs it: `fimcore --help` answers without torch or streamlit.
@@ -77,14 +77,17 @@ def _dispatch(words: list[str]) -> int:
     )
     commands.add_parser("app", help="open the dashboard on this machine", add_help=False)
     commands.add_parser("run", help=f"answer one question: {', '.join(QUESTIONS)}", add_help=False)
+    commands.add_parser("bench", help="measure this machine, and say what holds it back", add_help=False)
     # only the first word is this parser's business; what follows belongs to the command
     command = words[0] if words else "--help"
     if command == "app":
         return _app(words[1:])
     if command == "run":
         return _run(words[1:], QUESTIONS)
+    if command == "bench":
+        return _bench(words[1:])
     if not command.startswith("-"):
-        raise BadInputError(f"fimcore: there is no command {command!r}; choose app or run.")
+        raise BadInputError(f"fimcore: there is no command {command!r}; choose app, run or bench.")
     parser.parse_args([command])
     return 0
 
@@ -141,6 +144,23 @@ def _run(words: list[str], questions: tuple[str, ...]) -> int:
             raise BadInputError(_not_writable(out, fault)) from fault
         print(f"written: {out}", file=sys.stderr)
     print(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) if options.json else _readable(result))
+    return 0
+
+
+def _bench(words: list[str]) -> int:
+    parser = Parser("fimcore bench", "Measure this machine: matrix products, and every quantity as a multiple of them.")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
+    parser.add_argument("--quick", action="store_true", help="a smaller network and smaller products (5 s, not 20 s)")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    options = parser.parse_args(words)
+    from fimcore.benchmark import run
+
+    progress = _Progress(quiet=options.quiet)
+    try:
+        measured = run(quick=options.quick, progress=progress)
+    finally:
+        progress.close()
+    print(json.dumps(measured.to_json(), allow_nan=False, ensure_ascii=False) if options.json else measured.to_text())
     return 0
 
 

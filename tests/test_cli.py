@@ -27,9 +27,10 @@ def lines(text: str) -> list[str]:
 def test_help_and_version_import_neither_torch_nor_streamlit():
     program = (
         "import sys; from fimcore.cli import main\n"
-        "codes = [main(['--help']), main(['--version']), main(['app', '--help']), main(['run', '--help']), main([])]\n"
+        "codes = [main(['--help']), main(['--version']), main(['app', '--help']), main(['run', '--help']),\n"
+        "         main(['bench', '--help']), main([])]\n"
         "heavy = {'torch', 'streamlit', 'plotly', 'pandas', 'scipy'} & set(sys.modules)\n"
-        "assert codes == [0] * 5, codes\nassert not heavy, heavy"
+        "assert codes == [0] * 6, codes\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -139,6 +140,8 @@ def test_every_fault_has_its_own_line(capsys):
         (["run", "explore", "--out", "answer.pickle"], ".npz"),
         (["run", "explore", "--out", "no/such/folder/answer.csv"], "folder"),
         (["run", "explore", "--inputs", "csv", "--data-file", "missing.csv"], "missing.csv"),
+        (["bench", "--fast"], "--fast"),
+        (["bench", "dense"], "dense"),
         (["app", "--port", "high"], "--port"),
         (["app", "--port", "70000"], "70000"),
         (["app", "--host", "203.0.113.1"], "203.0.113.1"),
@@ -199,6 +202,54 @@ def test_a_spec_file_too_large_is_not_parsed(tmp_path, capsys):
 def test_a_refused_budget_names_what_would_fit(capsys):
     assert main(["run", "explore", "--width", "4096", "--hidden-layers", "12"]) == BAD_INPUT
     assert "works" in capsys.readouterr().err
+
+
+@pytest.fixture
+def brief_bench(monkeypatch):
+    """The real benchmark with a tiny network and few repeats."""
+    from fimcore import benchmark
+
+    products, work, measure = benchmark._products, benchmark._work, benchmark.seconds_of
+    monkeypatch.setattr(benchmark, "_products", lambda _size, _limit, progress: products(32, 0, progress))
+    monkeypatch.setattr(benchmark, "_work", lambda width, samples, limit, progress: work(6, 12, 0, progress))
+    monkeypatch.setattr(benchmark, "seconds_of", lambda call, _limit: measure(call, 0.0))
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+
+
+def test_bench_prints_products_work_kernels_and_what_pins_them(brief_bench, capsys):
+    assert main(["bench", "--quick", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    for word in ("GFLOP/s", "numpy", "scipy", "torch", "OPENBLAS_CORETYPE=Haswell", "dense", "block norms", "hint"):
+        assert word in shown.out
+
+
+def test_bench_as_one_json_document(brief_bench, capsys):
+    from fimcore.benchmark import works
+
+    assert main(["bench", "--json", "--quick", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [kernel["user"] for kernel in document["kernels"]] == ["numpy", "scipy", "torch"]
+    assert document["environment"]["OPENBLAS_CORETYPE"] == "Haswell"
+    assert {row["work"].replace(" ", "_") for row in document["work"]} == set(works(None, None, None, None))
+    for row in document["work"]:
+        assert (row["ms"] or 0) > 0 or row["note"]
+        assert (row["multiple"] is None) == (row["product_ms"] is None or row["ms"] is None)
+    assert all(row[precision] > 0 for row in document["products"] for precision in ("float32", "float64"))
+    assert "OPENBLAS_CORETYPE" not in " ".join(document["hints"]) or document["kernels"][0]["kernel"] == "Haswell"
+
+
+def test_bench_hints_name_what_holds_a_machine_back():
+    from fimcore.blas_kernels import Kernel, known_hints
+
+    wide = frozenset({"avx2", "avx512f", "avx512bw", "avx512vl"})
+    narrow = Kernel("numpy", "openblas", "0.3.30", "Haswell", 1)
+    pinned = {"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "1", "MKL_DEBUG_CPU_TYPE": "5"}
+    said = " ".join(known_hints((narrow,), pinned, wide, 4))
+    for words in ("Haswell kernel", "AVX-512", "unset it", "1 of 4 cores", "OMP_NUM_THREADS=1", "MKL has ignored it"):
+        assert words in said
+    assert known_hints((Kernel("numpy", "openblas", "0.3.30", "SkylakeX", 4),), {}, wide, 4) == ()
+    assert known_hints((narrow,), {}, frozenset({"avx2"}), 1) == ()
 
 
 def test_interrupt_exits_130(monkeypatch, capsys):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from fimcore.fisher.factors import Factors, factors
     from fimcore.fisher.fisher import fisher
     from fimcore.fisher.grams import block_norms, unit_block_norm_map
-    from fimcore.fisher.spectrum import Spectrum, spectrum, top_eigenvalues
+    from fimcore.fisher.moments import spectrum_moments
+    from fimcore.fisher.spectrum import Spectrum, spectrum
+    from fimcore.fisher.top_eigenvalues import TopEigenvalues, top_eigenvalues
+    from fimcore.fisher.whitening import off_block_norm, whitened_spectrum
     from fimcore.likelihoods import (
         Bernoulli,
         Categorical,
@@ -48,6 +51,7 @@ __all__ = [
     "ParameterLayout",
     "Poisson",
     "Spectrum",
+    "TopEigenvalues",
     "block_norms",
     "experiments",
     "factors",
@@ -55,11 +59,14 @@ __all__ = [
     "inputs",
     "likelihoods",
     "meanfield",
+    "off_block_norm",
     "sample_network",
     "spectrum",
+    "spectrum_moments",
     "top_eigenvalues",
     "train",
     "unit_block_norm_map",
+    "whitened_spectrum",
 ]
 
 _HOMES = {
@@ -68,7 +75,10 @@ _HOMES = {
     "fimcore.budget": ("Budget", "BudgetError"),
     "fimcore.fisher.factors": ("Factors", "factors"),
     "fimcore.fisher.grams": ("block_norms", "unit_block_norm_map"),
-    "fimcore.fisher.spectrum": ("Spectrum", "spectrum", "top_eigenvalues"),
+    "fimcore.fisher.moments": ("spectrum_moments",),
+    "fimcore.fisher.spectrum": ("Spectrum", "spectrum"),
+    "fimcore.fisher.top_eigenvalues": ("TopEigenvalues", "top_eigenvalues"),
+    "fimcore.fisher.whitening": ("off_block_norm", "whitened_spectrum"),
     "fimcore.likelihoods": (
         "Bernoulli",
         "Categorical",

@@ -58,7 +58,7 @@ class Network:
     layout: ParameterLayout = field(init=False)
 
     def __post_init__(self) -> None:
-        weights, biases = tuple(self.weights), tuple(self.biases)
+        weights, biases = tuple(w.detach() for w in self.weights), tuple(b.detach() for b in self.biases)
         activation(self.activation)
         if not weights or len(weights) != len(biases):
             raise ValueError(
@@ -73,8 +73,8 @@ class Network:
                 )
             if {weight.dtype, bias.dtype} != {weights[0].dtype} or {weight.device, bias.device} != {weights[0].device}:
                 raise ValueError(f"layer {number}: all `weights` and `biases` must share one dtype and one device.")
-        if not weights[0].dtype.is_floating_point:
-            raise ValueError(f"`weights` has dtype {weights[0].dtype}; give a floating-point dtype, such as float64.")
+        if weights[0].dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"`weights` has dtype {weights[0].dtype}; give float32 or float64 tensors.")
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "biases", biases)
         object.__setattr__(self, "layout", ParameterLayout((weights[0].shape[1], *(w.shape[0] for w in weights))))

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fimcore.fisher.factors import Factors
-from fimcore.fisher.layer_pairs import ALL, put, write_layer_pair
+from fimcore.fisher.factors import ALL, Factors
+from fimcore.fisher.layer_pairs import put, write_layer_pair
 from fimcore.fisher.parts import AnyFactors
 from fimcore.fisher.products import empty, product
 
@@ -21,6 +21,7 @@ Progress = Callable[..., object]
 # Products of inputs held at once by `unit_blocks`: about the second-level cache of a core.
 OUTER_BYTES = 2**20
 UNIT_CUTS = 6
+FEWEST_INPUTS = 128
 
 
 def block(made: AnyFactors, layer: int, other_layer: int, units: slice = ALL, other_units: slice = ALL) -> Tensor:
@@ -63,13 +64,20 @@ def unit_blocks(made: AnyFactors, layer: int) -> Tensor:
         fresh = result is None
         if result is None:
             result = empty((units, size, size), a)
+        item = a.element_size()
         # a cut holds some rows of the half matrix: few cuts waste products, many make them small
-        fits = max(1, OUTER_BYTES // (a.shape[0] * size * a.element_size()))
-        cut = min(fits, -(-size // UNIT_CUTS))
+        cut = max(1, min(-(-size // UNIT_CUTS), OUTER_BYTES // (FEWEST_INPUTS * size * item)))
+        chunk = max(FEWEST_INPUTS, OUTER_BYTES // (cut * size * item))
         for start in range(0, size, cut):
             stop = min(start + cut, size)
-            outer = (a[:, start:stop, None] * a[:, None, start:]).reshape(a.shape[0], -1)
-            found = product(strength, outer).reshape(units, stop - start, size - start)
+            found: Tensor | None = None
+            for first in range(0, a.shape[0], chunk):
+                some = a[first : first + chunk]
+                outer = (some[:, start:stop, None] * some[:, None, start:]).reshape(some.shape[0], -1)
+                summed = product(strength[first : first + chunk], outer)
+                found = summed if found is None else found.add_(summed)
+            assert found is not None
+            found = found.reshape(units, stop - start, size - start)
             put(result[:, start:stop, start:], found, add=not fresh)
             put(result[:, stop:, start:stop], found[:, :, stop - start :].transpose(1, 2), add=not fresh)
     assert result is not None

@@ -23,6 +23,11 @@ from fimcore.parameters import ParameterLayout
 
 __all__ = ["ESTIMATORS", "Factors", "factors", "factors_bytes", "factors_from_rows"]
 
+ALL = slice(None)
+
+# Up to this number of rows per input, products with the Jacobian go through the rows' own signals.
+FEW_ROWS = 2
+
 
 @dataclass(frozen=True, eq=False)
 class Factors:
@@ -31,6 +36,7 @@ class Factors:
     Attributes:
         inputs: L tensors (N, k_l), k_l = n_{l-1} + 1, the layer's input with the constant 1 appended.
         signals: L tensors (N, R, n_l), the rows of the output root backpropagated to the layer's pre-activations.
+        slopes: L - 1 tensors (N, n_l), phi'(u^l) of the hidden layers.
         network: whose factors these are; its `layout` gives order and names of the parameters.
         estimator: how the rows were made (see `factors`).
         curvature: of the estimator "hessian", what it adds to the Fisher matrix; else None.
@@ -38,6 +44,7 @@ class Factors:
 
     inputs: tuple[Tensor, ...]
     signals: tuple[Tensor, ...]
+    slopes: tuple[Tensor, ...]
     network: Network
     estimator: str = "exact"
     curvature: Curvature | None = None
@@ -75,39 +82,54 @@ class Factors:
     def jacobian_product(self, vectors: Tensor) -> Tensor:
         """J v for v of shape (P,) or (P, m): the rows' directional derivatives, (N R,) or (N R, m)."""
         columns = vectors.reshape(vectors.shape[0], -1)
-        total = torch.zeros(self.samples, self.rows, columns.shape[1], dtype=self.dtype, device=self.device)
-        for layer, (a, delta) in enumerate(zip(self.inputs, self.signals, strict=True), start=1):
-            grid = columns[self.layout.layer_slice(layer)].reshape(delta.shape[2], a.shape[1], -1)
-            if columns.shape[1] == 1:
-                lifted = (a @ grid[:, :, 0].T)[:, :, None]
-            else:
-                lifted = torch.einsum("na,uam->num", a, grid)
-            total.baddbmm_(delta, lifted)
-        return total.reshape(self.samples * self.rows, *vectors.shape[1:])
+        found = torch.stack([self._along(self._grids(column)) for column in columns.T], dim=2)
+        return found.reshape(self.samples * self.rows, *vectors.shape[1:])
 
     def transpose_product(self, rows: Tensor) -> Tensor:
         """J^T t for t of shape (N R,) or (N R, m): parameter vectors, (P,) or (P, m)."""
         weights = rows.reshape(self.samples, self.rows, -1)
-        parts = []
-        for a, delta in zip(self.inputs, self.signals, strict=True):
-            pulled = torch.bmm(delta.transpose(1, 2), weights)
-            if weights.shape[2] == 1:
-                parts.append((pulled[:, :, 0].T @ a).reshape(-1, 1))
-            else:
-                parts.append(torch.einsum("num,na->uam", pulled, a).reshape(-1, weights.shape[2]))
-        return torch.cat(parts).reshape(self.layout.parameters, *rows.shape[1:])
+        found = [torch.cat([grid.reshape(-1) for grid in self._back(weight)]) for weight in weights.unbind(2)]
+        return torch.stack(found, dim=1).reshape(self.layout.parameters, *rows.shape[1:])
+
+    def _grids(self, column: Tensor) -> list[Tensor]:
+        """A parameter vector as one (n_l, k_l) tensor a layer."""
+        shapes = zip(self.layout.units, self.layout.unit_sizes, strict=True)
+        return [
+            piece.reshape(shape) for piece, shape in zip(column.split(self.layout.layer_sizes), shapes, strict=True)
+        ]
+
+    def _along(self, grids: list[Tensor]) -> Tensor:
+        """J v of one direction: (N, R). Few rows meet the signals; more share one pass of derivatives forwards."""
+        moved = self.inputs[0] @ grids[0].T
+        if self.rows <= FEW_ROWS:
+            total = (self.signals[0] * moved[:, None, :]).sum(dim=2)
+            for a, delta, grid in zip(self.inputs[1:], self.signals[1:], grids[1:], strict=True):
+                total += (delta * (a @ grid.T)[:, None, :]).sum(dim=2)
+            return total
+        for layer in range(1, len(self.inputs)):
+            weight = self.network.weights[layer]
+            moved = torch.addmm(self.inputs[layer] @ grids[layer].T, moved * self.slopes[layer - 1], weight.T)
+        return (self.signals[-1] * moved[:, None, :]).sum(dim=2)
+
+    def _back(self, weights: Tensor) -> list[Tensor]:
+        """J^T t of one weighting (N, R) of the rows: one (n_l, k_l) tensor a layer."""
+        if self.rows <= FEW_ROWS:
+            pulled = [(delta * weights[:, :, None]).sum(dim=1) for delta in self.signals]
+        else:
+            pulled = [(self.signals[-1] * weights[:, :, None]).sum(dim=1)]
+            for layer in range(len(self.inputs) - 1, 0, -1):
+                pulled.append((pulled[-1] @ self.network.weights[layer]) * self.slopes[layer - 1])
+            pulled.reverse()
+        return [signal.T @ a for signal, a in zip(pulled, self.inputs, strict=True)]
 
     def fisher_product(self, vectors: Tensor) -> Tensor:
         """N F v for v of shape (P,) or (P, m), curvature included: the sum over these inputs."""
         result = self.transpose_product(self.jacobian_product(vectors))
         if self.curvature is None:
             return result
-        shapes = list(zip(self.layout.units, self.layout.unit_sizes, strict=True))
         columns = vectors.reshape(vectors.shape[0], -1)
-        for place in range(columns.shape[1]):
-            pieces = columns[:, place].split(self.layout.layer_sizes)
-            grids = [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
-            added = torch.cat([part.reshape(-1) for part in self.curvature.product(self.inputs, grids)])
+        for place, column in enumerate(columns.T):
+            added = torch.cat([part.reshape(-1) for part in self.curvature.product(self.inputs, self._grids(column))])
             result.reshape(columns.shape)[:, place] += added
         return result
 
@@ -121,22 +143,24 @@ class Factors:
 
     def unit_strength(self, layer: int) -> Tensor:
         """S^l_i(x) = sum_c delta_{c,i}(x)^2 for layer 1..L: (N, n_l); "hessian" adds E_ii(x), and S may be negative."""
-        signals = self.signals[layer - 1]
-        strength = signals[:, 0].square() if self.rows == 1 else torch.einsum("nru,nru->nu", signals, signals)
+        strength = self.signals[layer - 1].square().sum(dim=1)
         if self.curvature is None:
             return strength
         return strength + self.curvature.units[layer - 1].diagonal(dim1=1, dim2=2)
 
-    def folded(self, layer: int, other: int, units: slice = slice(None), other_units: slice = slice(None)) -> Tensor:
+    def folded(
+        self, layer: int, other: int, units: slice = ALL, other_units: slice = ALL, inputs: slice = ALL
+    ) -> Tensor:
         """sum_c delta^layer_{c,i} delta^other_{c,j} per input, layer <= other, plus the curvature's part: (N, n, n')."""
-        delta, partner = self.signals[layer - 1][:, :, units], self.signals[other - 1][:, :, other_units]
+        delta = self.signals[layer - 1][inputs, :, units]
+        partner = self.signals[other - 1][inputs, :, other_units]
         if self.rows == 1:
             found = delta[:, 0, :, None] * partner[:, 0, None, :]
         else:
             found = torch.bmm(delta.transpose(1, 2), partner)
         if self.curvature is None:
             return found
-        return found + self.curvature.mixed(layer, other, units, other_units)
+        return found + self.curvature.mixed(layer, other, units, other_units)[inputs]
 
 
 def factors(
@@ -201,13 +225,13 @@ def factors_from_rows(network: Network, passed: ForwardPass, rows: OutputRows, e
         scores = _backpropagate(network, first, rows.scores[:, None, :])
         second = tuple(phi.second(u) for u in hidden)
         curvature = Curvature(network, first, second, tuple(score[:, 0] for score in scores), rows.excess)
-    return Factors(tuple(inputs), signals, network, estimator, curvature)
+    return Factors(tuple(inputs), signals, first, network, estimator, curvature)
 
 
 def factors_bytes(layout: ParameterLayout, rows: int, estimator: str = "exact", item: int = 8) -> int:
     """Bytes of the factors of one input, with what making them holds for a moment."""
     units, sizes = sum(layout.units), sum(layout.unit_sizes)
-    numbers = 2 * sizes + 2 * units + rows * (units + max(layout.units))
+    numbers = 2 * sizes + 3 * units + rows * (units + max(layout.units))
     if estimator == "hessian":
         numbers += 3 * units + sum(n * n for n in layout.units) + 3 * max(layout.units) ** 2
     return numbers * item

@@ -11,7 +11,8 @@ matrix); Hoeffding (1948) for U-statistics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +21,17 @@ from torch import Tensor
 from fimcore.budget import Budget, check_memory, default_budget
 from fimcore.fisher.blocks import Progress, diagonal
 from fimcore.fisher.dual import require_rows
-from fimcore.fisher.factors import Factors
+from fimcore.fisher.factors import ALL, Factors
 from fimcore.fisher.parts import AnyFactors, factor_parts
-from fimcore.fisher.products import product
+from fimcore.fisher.products import gram_triangle, product
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 from fimcore.norms import BlockNorms
 
 CHUNK_BYTES = 32 * 2**20
 CHUNK_FLOPS = 4e9  # about 50 ms on one core, so that a cancel is heard soon
+# Rows of a tile of K^l: half a megabyte in float64.
+TILE_ROWS = 256
 # Of the memory allowed, what one of the two parts held at once may take (its factors in float64 beside the original).
 PART_SHARE = 5
 
@@ -42,6 +45,10 @@ class PairSums:
 
     def __add__(self, other: PairSums) -> PairSums:
         return PairSums(self.layer_pairs + other.layer_pairs, self.unit_diagonal + other.unit_diagonal)
+
+    def twice(self) -> PairSums:
+        """The sums over both orders of pairs that were met in one."""
+        return self + self
 
     def over(self, count: int, widths: tuple[int, ...]) -> BlockNorms:
         """The norms, with sums divided by a number of pairs."""
@@ -88,16 +95,13 @@ def block_norms_from_factors(made: AnyFactors, unbiased: bool = True, progress: 
     by_rows = count**2 * made.rows**2 * (sum(units) + made.layout.layers**2)
     folded = 2 * count * made.rows * pairs + count**2 * pairs
     sums = _sums_by_rows if by_rows <= folded else _sums_by_units
-    total = PairSums(np.zeros((len(units), len(units))), np.zeros(len(units)))
-    own = total
+    total = own = _nothing(len(units))
     for place, part in enumerate(made.parts):
-        left = _in_float64(part)
-        total = total + sums(left, left, progress)
-        own = own if unbiased else own + _self_sums(left)
+        total = total + sums(part, part, progress)
+        own = own if unbiased else own + _self_sums(part)
         for later, other in enumerate(made.parts if part.samples < count else ()):
             if later > place:
-                found = sums(left, _in_float64(other), progress)
-                total = total + found + found  # both orders of the two parts
+                total = total + sums(part, other, progress).twice()  # both orders of the two parts
     if unbiased:
         return total.over(count * (count - 1), made.layout.widths)
     return (total + own).over(count**2, made.layout.widths)
@@ -126,78 +130,104 @@ def _check_count(count: int, unbiased: bool) -> None:
         raise ValueError(f"`x` has {count} input; the unbiased estimate needs 2 or more, or set `unbiased=False`.")
 
 
-def _in_float64(made: Factors) -> Factors:
-    return replace(made, inputs=tuple(a.double() for a in made.inputs), signals=tuple(s.double() for s in made.signals))
+def _nothing(layers: int) -> PairSums:
+    return PairSums(np.zeros((layers, layers)), np.zeros(layers))
 
 
 def _self_sums(made: Factors) -> PairSums:
     """Sums over x = x'."""
     layers = made.layout.layers
-    lengths = [a.square().sum(dim=1) for a in made.inputs]
-    own = [torch.bmm(s, s.transpose(1, 2)) * h[:, None, None] for s, h in zip(made.signals, lengths, strict=True)]
-    pairs = np.array([[float((own[i] * own[j]).sum()) for j in range(layers)] for i in range(layers)])
+    lengths = [a.double().square().sum(dim=1) for a in made.inputs]
+    own = []
+    for signals, length in zip(made.signals, lengths, strict=True):
+        wide = signals.double()
+        own.append(torch.bmm(wide, wide.transpose(1, 2)) * length[:, None, None])
+    pairs = np.array([[_dot(own[i], own[j]) for j in range(layers)] for i in range(layers)])
     units = [
-        float((made.unit_strength(layer).square().sum(dim=1) * lengths[layer - 1].square()).sum())
-        for layer in range(1, layers + 1)
+        _dot(made.unit_strength(layer).double().square().sum(dim=1), length.square())
+        for layer, length in enumerate(lengths, start=1)
     ]
     return PairSums(pairs, np.array(units))
 
 
-def _unit_sums(left: Factors, right: Factors, grams: list[Tensor]) -> np.ndarray:
-    """sum over x != x' of (S(x) . S(x')) H^2, a layer at a time."""
-    sums = []
-    for layer, gram in enumerate(grams, start=1):
-        strength = left.unit_strength(layer)
-        others = strength if right is left else right.unit_strength(layer)
-        weighted = product(strength.T, others.T).mul_(gram).mul_(gram)
-        sums.append(float(weighted.sum()) - (float(weighted.diagonal().sum()) if right is left else 0.0))
-    return np.array(sums)
-
-
-def _grams(left: Factors, right: Factors) -> list[Tensor]:
-    return [product(a.T, b.T) for a, b in zip(left.inputs, right.inputs, strict=True)]
-
-
 def _sums_by_rows(left: Factors, right: Factors, progress: Progress | None) -> PairSums:
-    """Sums over x != x' through chunks of rows of K^l: cheapest for few rows per input."""
-    same = right is left
-    grams = _grams(left, right)
-    count, columns, rows, layers = left.samples, right.samples, left.rows, left.layout.layers
-    flat = [s.reshape(count * rows, -1) for s in left.signals]
-    others = [s.reshape(columns * rows, -1) for s in right.signals]
-    per_input = columns * rows * rows * 8 * layers
-    flops_per_input = 2 * columns * rows * rows * sum(left.layout.units)
-    chunk = max(1, min(count, int(CHUNK_BYTES // per_input), int(CHUNK_FLOPS // flops_per_input)))
-    total = torch.zeros(layers, layers, dtype=torch.float64, device=left.device)
-    for start in range(0, count, chunk):
-        stop = min(start + chunk, count)
-        # Inside one part the earlier inputs were met as partners of their own chunk.
-        first = start if same else 0
-        wide = torch.empty(
-            layers, (stop - start) * rows, (columns - first) * rows, dtype=torch.float64, device=left.device
-        )
-        for layer, gram in enumerate(grams):
-            kernel = product(flat[layer][start * rows : stop * rows].T, others[layer][first * rows :].T)
-            grid = kernel.view(stop - start, rows, columns - first, rows)
-            torch.mul(grid, gram[start:stop, None, first:, None], out=wide[layer].view(grid.shape))
-            if same:
-                inside = torch.arange(stop - start, device=left.device)
-                wide[layer].view(grid.shape)[inside, :, inside, :] = 0
-        # Pairs inside a chunk appear in both orders; pairs with later inputs appear once and count twice.
-        inner = (stop - start) * rows if same else wide.shape[2]
-        for part, weight in ((wide[:, :, :inner], 1.0), (wide[:, :, inner:], 2.0)):
-            if part.shape[2]:
-                vectors = part.reshape(layers, -1)
-                total += weight * (vectors @ vectors.T)
-        if progress:
-            # Later chunks have fewer columns: the work left shrinks with the square.
-            progress(1 - (1 - stop / count) ** 2, f"{stop} of {count} inputs")
-    return PairSums(total.cpu().numpy(), _unit_sums(left, right, grams))
+    """Sums over x != x' through tiles of every K^l that stay in the cache: cheapest for few rows per input."""
+    same, size = right is left, max(1, TILE_ROWS // left.rows)
+    total, done = _nothing(left.layout.layers), 0
+    pairs = left.samples * (left.samples + size) / 2 if same else left.samples * right.samples
+    for start in range(0, left.samples, size):
+        rows = _in_float64(left, slice(start, start + size))
+        # Inside one part a pair of tiles is met once and counts for both orders.
+        for first in range(start if same else 0, right.samples, size):
+            columns = rows if same and first == start else _in_float64(right, slice(first, first + size))
+            found = _tile_sums(rows, columns)
+            total = total + (found.twice() if same else found)
+            done += rows.inputs[0].shape[1] * columns.inputs[0].shape[1]
+            if progress:
+                progress(min(done / pairs, 1.0), f"{min(start + size, left.samples)} of {left.samples} inputs")
+    return total
+
+
+class _Tile(NamedTuple):
+    """Factors of a few inputs in float64: layer inputs (N, k), signals (N R, n) and unit strengths (N, n), transposed."""
+
+    inputs: list[Tensor]
+    signals: list[Tensor]
+    strengths: list[Tensor]
+
+
+def _in_float64(made: Factors, some: slice) -> _Tile:
+    signals = [s[some].double() for s in made.signals]
+    return _Tile(
+        [a[some].double().T for a in made.inputs],
+        [s.reshape(-1, s.shape[2]).T for s in signals],
+        [s.square().sum(dim=1).T for s in signals],
+    )
+
+
+def _tile_sums(rows: _Tile, columns: _Tile) -> PairSums:
+    """Sums over the pairs of two tiles of inputs; over each pair x != x' once where they are the same tile."""
+    same = columns is rows
+
+    def gram_of(left: Tensor, right: Tensor) -> Tensor:
+        return gram_triangle(left) if same else product(left, right)
+
+    kernels: list[Tensor] = []
+    units = []
+    for layer, (a, b) in enumerate(zip(rows.inputs, columns.inputs, strict=True)):
+        gram = gram_of(a, b)
+        if same:
+            gram.fill_diagonal_(0.0)
+        kernel = gram_of(rows.signals[layer], columns.signals[layer])
+        count = gram.shape[0]
+        if kernel.shape == gram.shape:
+            kernel *= gram
+        else:
+            each = kernel.shape[0] // count
+            kernel.view(count, each, gram.shape[1], each).mul_(gram[:, None, :, None])
+        kernels.append(kernel)
+        strength = gram_of(rows.strengths[layer], columns.strengths[layer])
+        units.append(_dot(strength.mul_(gram), gram))
+    layers = len(kernels)
+    pairs = np.zeros((layers, layers))
+    for first in range(layers):
+        for second in range(first, layers):
+            pairs[first, second] = pairs[second, first] = _dot(kernels[first], kernels[second])
+    return PairSums(pairs, np.array(units))
+
+
+def _dot(left: Tensor, right: Tensor) -> float:
+    return float(torch.dot(left.reshape(-1), right.reshape(-1)))
 
 
 def _sums_by_units(left: Factors, right: Factors, progress: Progress | None) -> PairSums:
     """Sums over x != x' with the rows folded first, sum_c delta^l_c (x) delta^l'_c: cheapest where rows grow with width."""
-    grams, same = _grams(left, right), right is left
+    same = right is left
+    rows = _in_float64(left, ALL)
+    columns = rows if same else _in_float64(right, ALL)
+    grams = [product(a, b) for a, b in zip(rows.inputs, columns.inputs, strict=True)]
+    for gram in grams if same else ():
+        gram.fill_diagonal_(0.0)
     count, layers, units = left.samples, left.layout.layers, left.layout.units
     total = np.zeros((layers, layers))
     done, work = 0.0, float(sum(n * m for place, n in enumerate(units) for m in units[place:]))
@@ -209,22 +239,21 @@ def _sums_by_units(left: Factors, right: Factors, progress: Progress | None) -> 
             inner = torch.zeros(count, right.samples, dtype=torch.float64, device=left.device)
             for start in range(0, units[first], chunk):
                 stop = min(start + chunk, units[first])
-                folded = _folded_rows(left, first, second, start, stop)
-                others = folded if same else _folded_rows(right, first, second, start, stop)
+                folded = _folded_rows(left, first, second, slice(start, stop))
+                others = folded if same else _folded_rows(right, first, second, slice(start, stop))
                 inner += product(folded.T, others.T)
                 done += (stop - start) * units[second]
                 if progress:
                     progress(done / work, f"layers {first + 1} and {second + 1}")
-            weighted = inner * grams[first] * grams[second]
-            own = float(weighted.diagonal().sum()) if same else 0.0
-            total[first, second] = total[second, first] = float(weighted.sum()) - own
-    return PairSums(total, _unit_sums(left, right, grams))
+            total[first, second] = total[second, first] = _dot(inner * grams[first], grams[second])
+    strengths = [product(a, b) for a, b in zip(rows.strengths, columns.strengths, strict=True)]
+    return PairSums(total, np.array([_dot(s * gram, gram) for s, gram in zip(strengths, grams, strict=True)]))
 
 
-def _folded_rows(made: Factors, first: int, second: int, start: int, stop: int) -> Tensor:
-    """sum_c delta_c (x) delta'_c for some units of the first layer, flat: (N, units n')."""
-    part = made.signals[first][:, :, start:stop].transpose(1, 2)
-    return torch.bmm(part, made.signals[second]).reshape(made.samples, -1)
+def _folded_rows(made: Factors, first: int, second: int, units: slice) -> Tensor:
+    """sum_c delta_c (x) delta'_c for some units of the first layer, flat and in float64: (N, units n')."""
+    part = made.signals[first][:, :, units].double().transpose(1, 2)
+    return torch.bmm(part, made.signals[second].double()).reshape(made.samples, -1)
 
 
 def unit_block_norm_map(

@@ -19,6 +19,9 @@ from fimcore.fisher.parts import AnyFactors
 
 FloatArray = NDArray[np.float64]
 
+# Vectors kept between restarts: an outlier, as the largest eigenvalue of a Fisher matrix mostly is, needs few products.
+SMALLEST_BASIS = 10
+
 
 def fisher_product(made: AnyFactors, vectors: Tensor) -> Tensor:
     """F v for v (P,) or (P, m), part by part."""
@@ -89,7 +92,7 @@ def largest(
     if not np.any(product(start)):
         return np.zeros(k), np.eye(side, k)
     operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
-    values, vectors = eigsh(operator, k=k, which="LM", tol=tol, v0=start)
+    values, vectors = eigsh(operator, k=k, which="LM", tol=tol, v0=start, ncv=min(side, max(2 * k + 1, SMALLEST_BASIS)))
     order = np.argsort(-np.abs(values))
     return values[order], vectors[:, order]
 

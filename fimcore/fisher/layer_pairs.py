@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fimcore.fisher.factors import Factors
+from fimcore.fisher.factors import ALL, Factors
 from fimcore.fisher.products import product
 
-# Entries of one tile (about the second-level cache of a core in float32), and cuts of a layer's inputs where both sides of the
-# block are one layer. On a GPU a tile is only there to bound memory.
+# Bytes of one tile: about the second-level cache of a core. On a GPU a tile is only there to bound memory.
 TILE_BYTES = {"cpu": 2**20, "cuda": 2**26}
+# Cuts of a layer's inputs where both sides of the block are one layer, and products of inputs in one cut at most.
 INPUT_CUTS = 4
+CUT_PRODUCTS = 2048
+# Bytes of what is multiplied to make a tile; more inputs are taken in chunks, of this many at least.
+WORK_BYTES = 2**23
+FEWEST_INPUTS = 128
 # Outer products of the inputs are kept over the tiles where they take no more than this.
 KEPT_BYTES = 2**21
-
-ALL = slice(None)
 
 
 def write_layer_pair(
@@ -56,23 +58,33 @@ def write_layer_pair(
     if layer != other and made.curvature is not None:
         _write_moving_inputs(grid, image, made, layer, other, scale, add, units, other_units)
         add = True
-    cut = -(-a.shape[1] // INPUT_CUTS) if symmetric else a.shape[1]
-    cuts = range(0, a.shape[1], cut)
+    cut = max(1, min(-(-a.shape[1] // INPUT_CUTS) if symmetric else a.shape[1], CUT_PRODUCTS // b.shape[1]))
     tile = TILE_BYTES.get(made.device.type, TILE_BYTES["cuda"])
     step = max(1, min(count, tile // (columns * cut * b.shape[1] * a.element_size())))
-    keep = a.shape[0] * a.shape[1] * b.shape[1] * a.element_size() <= KEPT_BYTES
-    outers = [_outer(a, b, start, cut, symmetric, scale) for start in cuts] if keep else []
+    each = (step * columns + cut * b.shape[1]) * a.element_size()
+    chunks = _chunks(a.shape[0], max(FEWEST_INPUTS, WORK_BYTES // each))
+    keep = len(chunks) == 1 and a.shape[0] * a.shape[1] * b.shape[1] * a.element_size() <= KEPT_BYTES
+    outers: dict[int, Tensor] = {}
     for first in range(0, count, step):
         rows = slice(first, min(first + step, count))
         later = slice(first if symmetric else 0, columns)
-        folded = made.folded(layer, other, _within(units, rows), _within(other_units, later)).reshape(a.shape[0], -1)
-        for number, start in enumerate(cuts):
+        pair = _within(units, rows), _within(other_units, later)
+        folded = made.folded(layer, other, *pair) if len(chunks) == 1 else None
+        for start in range(0, a.shape[1], cut):
             mine = slice(start, min(start + cut, a.shape[1]))
             rest = slice(start if symmetric else 0, b.shape[1])
-            outer = outers[number] if keep else _outer(a, b, start, cut, symmetric, scale)
-            part = product(folded, outer).reshape(
-                rows.stop - rows.start, later.stop - later.start, mine.stop - mine.start, rest.stop - rest.start
-            )
+            part: Tensor | None = None
+            for inputs in chunks:
+                left = made.folded(layer, other, *pair, inputs) if folded is None else folded
+                outer = outers.get(start)
+                if outer is None:
+                    outer = ((a[inputs, mine, None] * scale) * b[inputs, None, rest]).reshape(left.shape[0], -1)
+                if keep:
+                    outers[start] = outer
+                found = product(left.reshape(left.shape[0], -1), outer)
+                part = found if part is None else part.add_(found)
+            assert part is not None
+            part = part.reshape(rows.stop - rows.start, later.stop - later.start, mine.stop - start, -1)
             put(grid[rows, mine, later, rest], part.permute(0, 2, 1, 3), add)
             if symmetric:
                 _put_images(grid, part, rows, mine, later, rest, add)
@@ -114,10 +126,8 @@ def _within(units: slice, part: slice) -> slice:
     return slice(start + part.start, start + part.stop)
 
 
-def _outer(a: Tensor, b: Tensor, start: int, cut: int, symmetric: bool, scale: float) -> Tensor:
-    """scale a (x) b for some of a's coordinates: (N, cut k')."""
-    others = b[:, None, start:] if symmetric else b[:, None, :]
-    return ((a[:, start : start + cut, None] * scale) * others).reshape(a.shape[0], -1)
+def _chunks(count: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _write_moving_inputs(

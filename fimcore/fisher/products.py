@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
 _NUMPY_TYPES = {torch.float32: np.float32, torch.float64: np.float64}
@@ -26,6 +27,14 @@ def symmetric_product(left: Tensor) -> Tensor:
         array = left.contiguous().numpy()
         return torch.from_numpy(array.T @ array)
     return left.T @ left
+
+
+def gram_triangle(left: Tensor) -> Tensor:
+    """One triangle of left^T left, zero in the other: half the work of the whole, and no mirroring. float64."""
+    if on_numpy(left):
+        # BLAS counts columns first: its upper triangle is our lower one
+        return torch.from_numpy(dsyrk(1.0, left.numpy(), trans=1).T)
+    return (left.T @ left).tril()
 
 
 def empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -97,3 +97,21 @@ class Curvature:
                 pulled = self.second[layer - 1] * moved[layer - 1] * back + self.first[layer - 1] * change
             results.append(part)
         return results[::-1]
+
+    def quadratic_form(self, inputs: tuple[Tensor, ...], columns: list[Tensor]) -> Tensor:
+        """v^T E v at every input for one direction v, a tensor (n_l, k_l) a layer: (N,).
+
+        The second derivative of the outputs along v, forwards: with a' = phi' u', a'' = phi'' u'^2 + phi' u'', the next layer
+        has u' = V a~ + W a' and u'' = 2 V a' + W a''.
+        """
+        moved = inputs[0] @ columns[0].T
+        bent = torch.zeros_like(moved)
+        for layer, slope in enumerate(self.first, start=1):
+            weight, direction = self.network.weights[layer], columns[layer]
+            shift, bend = slope * moved, self.second[layer - 1] * moved.square() + slope * bent
+            moved = inputs[layer] @ direction.T + shift @ weight.T
+            bent = 2 * shift @ direction[:, :-1].T + bend @ weight.T
+        found = -(self.scores[-1] * bent).sum(dim=1)
+        if self.excess is None:
+            return found
+        return found + torch.einsum("na,nab,nb->n", moved, self.excess, moved)

@@ -133,6 +133,17 @@ class Factors:
             result.reshape(columns.shape)[:, place] += added
         return result
 
+    def quadratic_form(self, vectors: Tensor) -> Tensor:
+        """v^T F_x v at every input x for v of shape (P, m), curvature included: (N, m); its mean is v^T F v."""
+        found = []
+        for column in vectors.T:
+            grids = self._grids(column)
+            value = self._along(grids).square().sum(dim=1)
+            if self.curvature is not None:
+                value = value + self.curvature.quadratic_form(self.inputs, grids)
+            found.append(value)
+        return torch.stack(found, dim=1)
+
     def jacobian(self) -> Tensor:
         """J itself, (N R, P): for small networks and tests."""
         parts = [

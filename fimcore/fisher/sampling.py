@@ -9,6 +9,7 @@ Source: Soen, Sun, Trade-Offs of Diagonal Fisher Information Matrix Estimators, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -43,11 +44,9 @@ class Sampling:
 
     def standard_error(self) -> StandardError:
         """Standard error of the diagonal and of the trace."""
-        size = self.made.samples if isinstance(self.made, Factors) else self.made.size
-        exact = factor_parts(self.made.network, self.x, self.likelihood, size=size)
         squares: Tensor | None = None
         trace = 0.0
-        for drawn, known in zip(self.made.parts, exact.parts, strict=True):
+        for drawn, known in self._pairs():
             found, total = [], torch.zeros(drawn.samples, dtype=drawn.dtype, device=drawn.device)
             for layer, a in enumerate(drawn.inputs, start=1):
                 apart = drawn.unit_strength(layer) - known.unit_strength(layer)
@@ -57,3 +56,16 @@ class Sampling:
             trace += float(total.square().sum())
         assert squares is not None
         return StandardError(squares.sqrt() / self.made.samples, trace**0.5 / self.made.samples)
+
+    def along(self, vectors: Tensor) -> Tensor:
+        """Standard error of v^T F v for fixed v, (P, m) -> (m,); to first order that of an eigenvalue with eigenvector v."""
+        squares = torch.zeros(vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
+        for drawn, known in self._pairs():
+            squares += (drawn.quadratic_form(vectors) - known.quadratic_form(vectors)).square().sum(dim=0)
+        return squares.sqrt() / self.made.samples
+
+    def _pairs(self) -> Iterator[tuple[Factors, Factors]]:
+        """Every part as drawn, with the exact one at the same inputs."""
+        size = self.made.samples if isinstance(self.made, Factors) else self.made.size
+        exact = factor_parts(self.made.network, self.x, self.likelihood, size=size)
+        return zip(self.made.parts, exact.parts, strict=True)

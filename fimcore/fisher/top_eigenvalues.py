@@ -7,7 +7,7 @@ Source: Lehoucq, Sorensen, Yang, ARPACK Users' Guide (1998); Karakida, Akaho, Am
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from fimcore.fisher.blocks import Progress
 from fimcore.fisher.dense import dense
 from fimcore.fisher.dual import dual_matrix
 from fimcore.fisher.lanczos import fisher_product, leading_eigenpairs, transpose_product
+from fimcore.fisher.output_rows import SAMPLED
 from fimcore.fisher.parts import AnyFactors, factor_parts
+from fimcore.fisher.sampling import Sampling
 from fimcore.fisher.structures import Origin
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
@@ -39,11 +41,13 @@ class TopEigenvalues:
         values: (k,), descending.
         residuals: (k,), |F v - lambda v| for the unit eigenvector v found; the eigenvalue is that exact at least.
         vectors: (P, k), in the network's dtype and on its device.
+        standard_errors: (k,), to first order, over the labels or signs drawn; zero where nothing was drawn.
     """
 
     values: FloatArray
     residuals: FloatArray
     vectors: Tensor
+    standard_errors: FloatArray
 
     def __len__(self) -> int:
         return len(self.values)
@@ -86,17 +90,22 @@ def top_eigenvalues(
         ValueError: k or structure out of range.
     """
     check_choice("structure", structure, ("implicit", "dense"))
+    family = Gaussian() if likelihood is None else likelihood
     made = factor_parts(
         network,
         x,
-        Gaussian() if likelihood is None else likelihood,
+        family,
         estimator,
         seed,
         labels,
         draws,
         memory_bytes=(budget or default_budget()).memory_bytes,
     )
-    return top_eigenvalues_from_factors(made, k, tol, progress)
+    found = top_eigenvalues_from_factors(made, k, tol, progress)
+    if estimator not in SAMPLED:
+        return found
+    errors = Sampling(made, x, family).along(found.vectors)
+    return replace(found, standard_errors=errors.double().cpu().numpy())
 
 
 def top_eigenvalues_from_factors(
@@ -121,4 +130,4 @@ def top_eigenvalues_from_factors(
     values, vectors = values[order], vectors[:, order]
     residuals = (fisher_product(made, vectors) - vectors * values).norm(dim=0)
     kept = values if hessian else values.clamp(min=0)
-    return TopEigenvalues(kept.double().cpu().numpy(), residuals.double().cpu().numpy(), vectors)
+    return TopEigenvalues(kept.double().cpu().numpy(), residuals.double().cpu().numpy(), vectors, np.zeros(k))

@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-peers", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--threads", type=int, default=1, help="1: processor time; more: wall time (default: 1)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="for the rounds of one row (default: 1.5)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for the rounds of one row (default: 1)")
     parser.add_argument("--full", action="store_true", help="also 64-64-64-10 at N 2048 with the Gaussian family")
     parser.add_argument(
         "--large", action="store_true", help="also block norms of a network with 134 million parameters"

@@ -47,8 +47,9 @@ PEER_WORK = {
     "block_norms": "dense",
 }
 # Only the fastest peer counts, so the others are spared what they cannot win: one that was this many times slower in an
-# earlier case with as many outputs, or slower at all with fewer inputs where it would now take longer than so many seconds.
-HOPELESS, PATIENCE_SECONDS = 5.0, 3.0
+# earlier case with as many outputs; and where a peer would take longer than so many seconds, all but the one that was
+# fastest with as many inputs (or, before there is such a case, with the same widths).
+HOPELESS, PATIENCE_SECONDS = 5.0, 5.0
 # within one case a work that repeats an earlier one of the peers' keeps so many of them
 KEPT = 2
 
@@ -126,18 +127,19 @@ class Comparison:
             yield _as_row(case, work, clock, measured, peers, notes)
 
     def _hopeless(self, case: Case, work: str, name: str) -> bool:
-        for earlier, times in self._before.get((case.outputs, work), []):
-            fastest = min(times.values())
-            if name not in times or times[name] == fastest:
-                continue
-            if times[name] > HOPELESS * fastest or (
-                earlier == case and name not in sorted(times, key=times.get)[:KEPT]
-            ):
+        before = self._before.get((case.outputs, work), [])
+        for earlier, times in before:
+            fewest = sorted(times, key=times.__getitem__)[:KEPT]
+            if times.get(name, 0.0) > HOPELESS * min(times.values()) or (earlier == case and name not in fewest):
                 return True
-            slower = times[name] * case.samples / earlier.samples > PATIENCE_SECONDS
-            if slower and earlier.widths == case.widths and earlier.samples < case.samples:
-                return True
-        return False
+        kin = [times for earlier, times in before if earlier.samples == case.samples and earlier != case]
+        same = [(earlier, times) for earlier, times in before if earlier.widths == case.widths and earlier != case]
+        if not same:
+            return False
+        earlier, times = same[-1]
+        expected = times.get(name, math.inf) * case.samples / earlier.samples
+        leaders = kin[-1] if kin else times
+        return expected > PATIENCE_SECONDS and name != min(leaders, key=leaders.__getitem__)
 
 
 def _as_row(

@@ -72,6 +72,10 @@ class Spectrum:
     def __array__(self, dtype: type | None = None, copy: bool | None = None) -> FloatArray:
         return np.array(self.values, dtype=dtype)
 
+    def __repr__(self) -> str:
+        shown = np.array2string(self.values, precision=4, threshold=8, edgeitems=3)
+        return f"Spectrum({shown}, {len(self.values)} of P = {self.parameters} eigenvalues are not zero)"
+
 
 def spectrum(
     network: Network,

@@ -61,6 +61,10 @@ class TopEigenvalues:
     def __array__(self, dtype: type | None = None, copy: bool | None = None) -> FloatArray:
         return np.array(self.values, dtype=dtype)
 
+    def __repr__(self) -> str:
+        worst = self.residuals.max(initial=0.0)
+        return f"TopEigenvalues({np.array2string(self.values, precision=6)}, each within {worst:.1e})"
+
 
 def top_eigenvalues(
     network: Network,

@@ -226,10 +226,10 @@ def _unit_terms(
     mean: Tensor, covariance: Tensor, strength: Tensor, weight: Tensor, bias: Tensor, activation: str
 ) -> tuple[Tensor, ...]:
     """m, Sigma, f, e, d and v of one layer; what belongs to units is worked out in float64."""
-    wide, exact = weight.double(), covariance.double()
+    wide, exact = weight.detach().double(), covariance.double()
     moved = wide @ exact if exact.ndim else wide * exact
     scale = (moved * wide).sum(dim=1).clamp(min=0).sqrt()
-    centre = bias.double() + wide @ mean.double()
+    centre = bias.detach().double() + wide @ mean.double()
     zeroth, first, second = slope_moments(activation, scale.cpu().numpy(), centre.cpu().numpy())
     # a slope that is zero wherever inputs fall: the unit moves nothing, and its block is zero
     alive = zeroth > np.finfo(np.float64).tiny

@@ -147,7 +147,7 @@ def test_its_step_does_not_move_when_inputs_are_scaled_and_shifted(seed):
             gradient = torch.einsum("nc,ncp->p", loss, jacobians(net, points)) / len(x)
             steps.append(builder(made, origin_of(made)).solve(gradient, 0.0)[first].reshape(WIDTHS[1], -1))
         errors[builder] = apart(steps[1] @ back.T, steps[0])
-    assert errors[quasi_diagonal] < 2e-12
+    assert errors[quasi_diagonal] < 5e-14
     assert errors[diagonal_only] > 0.1
 
 

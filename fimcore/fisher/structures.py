@@ -103,7 +103,7 @@ class FisherStructure(ABC):
     def __repr__(self) -> str:
         origin = self.origin
         return (
-            f"{type(self).__name__}(F = E_x E_y|x [score score^T], P = {self.layout.parameters}, N = {origin.samples}, "
+            f"{type(self).__name__}(F = {_FORMULAS[origin.estimator]}, P = {self.layout.parameters}, N = {origin.samples}, "
             f"estimator = {origin.estimator}, likelihood = {origin.likelihood}, dtype = {self.dtype})"
         )
 
@@ -111,6 +111,16 @@ class FisherStructure(ABC):
         if vector.ndim not in (1, 2) or vector.shape[0] != self.layout.parameters:
             parameters = self.layout.parameters
             raise ValueError(f"`vector` has shape {tuple(vector.shape)}; give ({parameters},) or ({parameters}, m).")
+
+
+# What each estimator is, or estimates; the mean over x is over these inputs.
+_FORMULAS = {
+    "exact": "E_x E_y|x [score score^T]",
+    "score": "E_x E_y|x [score score^T], labels drawn",
+    "hessian": "E_x E_y|x [-grad^2 log p], labels drawn",
+    "probe": "E_x E_y|x [score score^T], random signs",
+    "empirical": "E_x [score score^T] at the data's labels, not the model's",
+}
 
 
 def as_column(values: Tensor, vector: Tensor) -> Tensor:

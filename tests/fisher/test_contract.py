@@ -180,7 +180,8 @@ def check(made, expected_values, network, dtype):
             assert float((results[-1].double() - expected[part, part]).norm()) < floor
         at += units * size
     assert {result.dtype for result in results} == {made.dtype} == {dtype}
-    assert "E_x E_y|x [score score^T]" in repr(made)
+    formula = {"hessian": "E_x E_y|x [-grad^2 log p]", "empirical": "E_x [score score^T] at the data"}
+    assert formula.get(made.origin.estimator, "E_x E_y|x [score score^T]") in repr(made)
     assert made.origin.estimator in repr(made)
 
 

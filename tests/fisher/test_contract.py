@@ -5,7 +5,7 @@ Brute force is autograd on a plain function, with labels enumerated, integrated,
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import brute_force
 import pytest
@@ -30,7 +30,7 @@ SAMPLED = ("score", "hessian", "probe")
 DRAWS = {1: 1, 3: 2}
 
 
-@lru_cache(maxsize=None)
+@cache
 def setting(family, targets, dtype=torch.float64, activation="tanh"):
     """Network, inputs and the data's labels, the same numbers in either dtype."""
     outputs = 2 * targets if family == "gaussian_with_variance" else targets
@@ -57,13 +57,13 @@ def options(estimator, family, targets, dtype=torch.float64):
     return {"estimator": estimator, **drawn, **labels}
 
 
-@lru_cache(maxsize=None)
+@cache
 def matrices(estimator, family, targets):
     network, x, _ = setting(family, targets)
     return brute_force.per_input(network, x, FAMILIES[family], **options(estimator, family, targets))
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected_matrix(structure, estimator, family, targets, isotropic=False):
     """The reference, its eigenvalues descending, and the dampings at which a solution is compared."""
     network, x, _ = setting(family, targets)

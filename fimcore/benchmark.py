@@ -6,6 +6,7 @@ a few repeats, times the medians.
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -65,7 +66,11 @@ class Benchmark:
             f"environment variables that pin kernels or threads\n{variables}",
             f"matrix products, GFLOP/s (2 n^3 counted, also where one triangle is computed)\n{_shown(self.products)}",
             f"{self.work.attrs['title']}\n{_shown(self.work.drop(columns='note'))}",
-            *(f"{row['work']} was not measured: {row['note']}" for row in self.work.to_dict("records") if row["note"]),
+            *(
+                f"not measured: {', '.join(part['work'])} ({reason!s})"
+                for reason, part in self.work.groupby("note", sort=False)
+                if reason
+            ),
             "\n".join(f"hint: {hint}" for hint in self.hints)
             or "no hints: nothing that is known holds this machine back",
             f"{self.seconds:.1f} s · F = E_x E_y|x [score scoreᵀ], mean over inputs",
@@ -95,9 +100,12 @@ def works(network: fc.Network, x: Tensor, likelihood: fc.Likelihood, vector: Ten
 
 
 def seconds_of(call: Call, limit: float = 1.0, most: int = 15) -> list[float]:
-    """Wall-clock seconds of repeated calls, after a first one that does not count, within `limit` seconds or so."""
+    """Wall-clock seconds of repeated calls within `limit` seconds or so; the first one only counts where it takes them all."""
+    start = time.perf_counter()
     call()
     times: list[float] = []
+    if (first := time.perf_counter() - start) > limit > 0:
+        return [first]
     while not times or (len(times) < most and sum(times) + times[-1] < limit):
         start = time.perf_counter()
         call()
@@ -113,12 +121,13 @@ def run(quick: bool = False, progress: Callable[..., None] | None = None) -> Ben
         progress: called as progress(fraction, message) between measurements; what it raises cancels.
     """
     start = time.perf_counter()
-    limit = 0.12 if quick else 0.8
+    limit, deadline = (0.12, start + 3.5) if quick else (0.8, start + 15.0)
+    busy = _load()
     products = _products(512 if quick else 1024, limit, progress)
-    work = _work(width=32 if quick else 64, samples=256, limit=limit, progress=progress)
+    work = _work(width=32 if quick else 64, samples=256, limit=limit, deadline=deadline, progress=progress)
     name, flags = processor()
     used, variables = kernels(), pinned()
-    hints = (*known_hints(used, variables, flags, cores()), *_measured_hints(products, variables))
+    hints = (*known_hints(used, variables, flags, cores()), *_measured_hints(products, variables, busy))
     return Benchmark(products, work, used, variables, name, cores(), hints, time.perf_counter() - start)
 
 
@@ -147,25 +156,35 @@ def _products(size: int, limit: float, progress: Callable[..., None] | None) -> 
     return pd.DataFrame([{"product": name, **rates} for name, rates in rows.items()])
 
 
-def _work(width: int, samples: int, limit: float, progress: Callable[..., None] | None) -> pd.DataFrame:
+def _work(
+    width: int, samples: int, limit: float, deadline: float, progress: Callable[..., None] | None
+) -> pd.DataFrame:
     architecture = fc.Architecture(widths=(width, width, width, 10), weight_variance=1.5, bias_variance=0.1)
     network = fc.sample_network(architecture, seed=0, dtype=torch.float32)
     x = fc.inputs.gaussian(samples, width, seed=1, dtype=torch.float32)
     vector = torch.linspace(-1, 1, network.layout.parameters)
-    rows, offered = [], works(network, x, fc.Categorical(), vector)
-    for done, (name, prepare) in enumerate(offered.items()):
+    offered = works(network, x, fc.Categorical(), vector)
+    needed = {name: sufficient_products(name, network.layout, samples) for name in offered}
+    rows: dict[str, dict[str, Any]] = {
+        name: {"work": name.replace("_", " "), "ms": np.nan, "product_ms": np.nan, "note": ""} for name in offered
+    }
+    # cheap ones first, so that a slow machine has most of the table before the time is up
+    ordered = sorted(offered, key=lambda name: sum(product.multiply_adds for product in needed[name]))
+    for done, name in enumerate(ordered):
+        row = rows[name]
         if progress:
-            progress(0.3 + 0.7 * done / len(offered), name.replace("_", " "))
-        row: dict[str, Any] = {"work": name.replace("_", " "), "ms": np.nan, "product_ms": np.nan, "note": ""}
+            progress(0.3 + 0.7 * done / len(ordered), row["work"])
+        if time.perf_counter() > deadline:
+            row["note"] = "the time of this command was up"
+            continue
         try:
-            row["ms"] = 1000 * statistics.median(seconds_of(prepare(), limit))
+            row["ms"] = 1000 * statistics.median(seconds_of(offered[name](), limit))
         except ValueError as fault:  # on a small machine a budget may refuse the largest ones
             row["note"] = str(fault)
-        products = sufficient_products(name, network.layout, samples)
-        if products:
-            row["product_ms"] = 1000 * statistics.median(seconds_of(raw_products(products, np.float32), limit / 2))
-        rows.append(row)
-    table = pd.DataFrame(rows)
+        if needed[name]:
+            multiply = raw_products(needed[name], np.float32)
+            row["product_ms"] = 1000 * statistics.median(seconds_of(multiply, limit / 2))
+    table = pd.DataFrame(list(rows.values()))
     table.insert(3, "multiple", table["ms"] / table["product_ms"])
     widths = "-".join(map(str, architecture.widths))
     table.attrs["title"] = (
@@ -175,8 +194,19 @@ def _work(width: int, samples: int, limit: float, progress: Callable[..., None] 
     return table
 
 
-def _measured_hints(products: pd.DataFrame, variables: dict[str, str]) -> tuple[str, ...]:
-    said = []
+def _load() -> float:
+    """Programs that want to run at this moment, averaged over a minute; 0 where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def _measured_hints(products: pd.DataFrame, variables: dict[str, str], busy: float) -> tuple[str, ...]:
+    said: list[str] = []
+    if busy > cores() / 2:
+        said.append(
+            f"other programs were busy (load {busy:.1f} on {cores()} cores) before this began: products of several threads wait "
+            "for the slowest of them, so the figures above are lower than this machine can give."
+        )
+        return tuple(said)
     rates = {row["product"]: row for row in products.to_dict("records")}
     for precision in ("float32", "float64"):
         ours, theirs = (float(rates[f"{name} product"][precision]) for name in ("numpy", "torch"))

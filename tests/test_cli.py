@@ -211,8 +211,8 @@ def brief_bench(monkeypatch):
 
     products, work, measure = benchmark._products, benchmark._work, benchmark.seconds_of
     monkeypatch.setattr(benchmark, "_products", lambda _size, _limit, progress: products(32, 0, progress))
-    monkeypatch.setattr(benchmark, "_work", lambda width, samples, limit, progress: work(6, 12, 0, progress))
-    monkeypatch.setattr(benchmark, "seconds_of", lambda call, _limit: measure(call, 0.0))
+    monkeypatch.setattr(benchmark, "_work", lambda **given: work(**given | {"width": 6, "samples": 12, "limit": 0}))
+    monkeypatch.setattr(benchmark, "seconds_of", lambda call, _limit: measure(call, 0))
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
 
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from functools import partial
 
+import brute_force
 import numpy as np
 import pytest
 import torch
+from reference_structures import reference
 
 import fimcore as fc
 from fimcore.fisher import (
@@ -29,6 +31,9 @@ from fimcore.fisher import (
     unit_norms_from_factors,
     unit_spectra,
     whitened_spectrum_from_factors,
+)
+from fimcore.fisher import (
+    block as block_of,
 )
 from fimcore.networks import Network
 
@@ -140,6 +145,43 @@ def test_standard_error_does_not_depend_on_parts(monkeypatch):
         found = fc.fisher(network, x, fc.Categorical(), "diagonal", **given(estimator), budget=budget).standard_error()
         close(found.diagonal, expected.diagonal)
         assert found.trace == pytest.approx(expected.trace, rel=1e-12)
+
+
+# What the sizes of tiles, cuts and chunks are set to: one of everything, odd remainders, and all at once.
+TILINGS = [(1, 1, 1, 1), (700, 9, 2, 0), (300, 10**6, 5, 10**6), (10**9, 10**6, 10**6, 10**9)]
+
+
+@pytest.mark.parametrize(("tile_bytes", "cut_products", "fewest_inputs", "kept_bytes"), TILINGS)
+@pytest.mark.parametrize("estimator", ["exact", "hessian"])
+@pytest.mark.parametrize("size", [COUNT, 3])
+def test_matrices_do_not_depend_on_tiles(
+    estimator, size, tile_bytes, cut_products, fewest_inputs, kept_bytes, monkeypatch
+):
+    """Every way to cut a block into tiles, and the inputs into chunks, gives the matrix from autograd."""
+    pairs, blocks = (sys.modules[f"fimcore.fisher.{name}"] for name in ("layer_pairs", "blocks"))
+    for module, name, value in (
+        (pairs, "TILE_BYTES", {"cpu": tile_bytes, "cuda": tile_bytes}),
+        (pairs, "CUT_PRODUCTS", cut_products),
+        (pairs, "WORK_BYTES", 1 if fewest_inputs < COUNT else 10**9),
+        (pairs, "FEWEST_INPUTS", fewest_inputs),
+        (pairs, "KEPT_BYTES", kept_bytes),
+        (blocks, "OUTER_BYTES", tile_bytes),
+        (blocks, "FEWEST_INPUTS", fewest_inputs),
+    ):
+        monkeypatch.setattr(module, name, value)
+    network, x = setting()
+    chosen = given(estimator)
+    single = brute_force.per_input(network, x, FAMILIES[2], **chosen)
+    made = cut(size, estimator)
+    for structure in ("dense", "layer_blocks", "block_tridiagonal", "unit_blocks"):
+        close(from_factors(made, structure).dense(), reference(structure, single, [], network))
+    full = single.mean(dim=0)
+    few, others = slice(1, 3), slice(0, 2)
+    first, second = network.layout.unit_slice(1, 2).start, network.layout.unit_slice(2, 1).start
+    found = block_of(made, 1, 2, few, others)
+    close(found, full[first : first + 8, second : second + 10])
+    close(block_of(made, 2, 1, others, few), found.T)
+    close(block_of(made, 2, 2, others, few), full[second : second + 10, second + 5 : second + 15])
 
 
 # ------------------------------------------------------------------------------------------------------------- budgets

@@ -16,6 +16,7 @@ from fimcore.fisher.layer_pairs import write_layer_pair
 from fimcore.fisher.parts import AnyFactors
 from fimcore.fisher.products import empty
 from fimcore.fisher.structures import FisherStructure, Origin, check_out, descending, solve_symmetric
+from fimcore.fisher.unit_structure import UnitStructure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,7 +69,7 @@ class LayerBlocks(FisherStructure):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitBlocks(FisherStructure):
+class UnitBlocks(UnitStructure):
     """One block a unit, entries between units dropped: `blocks` L tensors (n_l, k_l, k_l)."""
 
     blocks: tuple[Tensor, ...]
@@ -93,26 +94,13 @@ class UnitBlocks(FisherStructure):
         """The diagonal, (P,)."""
         return torch.cat([b.diagonal(dim1=1, dim2=2).reshape(-1) for b in self.blocks])
 
-    def eigenvalues(self) -> Tensor:
-        """The union of the blocks' eigenvalues."""
-        return descending(torch.cat([torch.linalg.eigvalsh(b).reshape(-1) for b in self.blocks]))
-
-    def dense(self) -> Tensor:
-        """The matrix with zeros outside the unit blocks."""
-        return torch.block_diag(*[unit for layer in self.blocks for unit in layer])
-
     def frobenius_norm(self) -> float:
         """sqrt of the sum of squared entries of the blocks."""
         return float(torch.stack([b.square().sum() for b in self.blocks]).sum().sqrt())
 
-    def block(self, layer: int, unit: int | None = None) -> Tensor:
-        """The diagonal block of a layer (block-diagonal itself), or of one unit."""
-        part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
-        units = self.blocks[layer - 1]
-        if unit is not None:
-            size = part.stop - part.start
-            return units[(part.stop - self.layout.layer_offsets[layer - 1]) // size - 1]
-        return torch.block_diag(*units)
+    def unit_blocks(self, layer: int, units: slice) -> Tensor:
+        """The stored blocks of some units."""
+        return self.blocks[layer - 1][units]
 
     def _pairs(self, vector: Tensor) -> list[tuple[Tensor, Tensor]]:
         parts = vector.reshape(vector.shape[0], -1).split(self.layout.layer_sizes)

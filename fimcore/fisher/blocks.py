@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fimcore.fisher.factors import ALL, Factors
 from fimcore.fisher.layer_pairs import put, write_layer_pair
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.parts import AnyFactors, summed
 from fimcore.fisher.products import empty, product
 
 Progress = Callable[..., object]
@@ -86,14 +86,11 @@ def unit_blocks(made: AnyFactors, layer: int) -> Tensor:
 
 def diagonal(made: AnyFactors) -> Tensor:
     """The diagonal of the Fisher matrix, (1/N) S^T (A * A) layer by layer: (P,)."""
-    total: Tensor | None = None
-    for part in made.parts:
-        found = torch.cat(
-            [product(part.unit_strength(layer), a.square()).reshape(-1) for layer, a in enumerate(part.inputs, start=1)]
-        )
-        total = found if total is None else total.add_(found)
-    assert total is not None
-    return total / made.samples
+    strengths = (
+        [product(part.unit_strength(layer), a.square()) for layer, a in enumerate(part.inputs, start=1)]
+        for part in made.parts
+    )
+    return torch.cat([total.reshape(-1) for total in summed(strengths)]) / made.samples
 
 
 def gradient(factors: Factors, index: int) -> Tensor:

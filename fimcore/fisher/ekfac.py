@@ -16,10 +16,10 @@ from torch import Tensor
 
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.factors import Factors
-from fimcore.fisher.kfac import both_sides, damped, kfac, layer_grids
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.kfac import both_sides, damped, kfac
+from fimcore.fisher.parts import AnyFactors, counted, summed
 from fimcore.fisher.products import product
-from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending
+from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, layer_grids
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,25 +88,22 @@ class EKFAC(FisherStructure):
 
 def ekfac(made: AnyFactors, origin: Origin, progress: Progress | None = None) -> EKFAC:
     """`EKFAC` from factors: a first pass over the inputs for the bases, a second one for the scales."""
-    layers = made.layout.layers
     first = None if progress is None else lambda done, message: progress(done / 2, message)
     factored = kfac(made, origin, first)
     outputs = tuple(torch.linalg.eigh(g)[1] for g in factored.output_factors)
     inputs = tuple(torch.linalg.eigh(a)[1] for a in factored.input_factors)
-    scales: list[Tensor] = []
-    done = 0
-    for part in made.parts:
-        for layer in range(1, layers + 1):
+    report = counted(None if progress is None else lambda done, message: progress(0.5 + done / 2, message), made)
+
+    def scales_of(part: Factors) -> list[Tensor]:
+        found = []
+        for layer in range(1, made.layout.layers + 1):
             squares = (part.inputs[layer - 1] @ inputs[layer - 1]).square_()
-            found = product(_rotated_strength(part, layer, outputs[layer - 1]), squares)
-            if len(scales) < layer:
-                scales.append(found)
-            else:
-                scales[layer - 1] += found
-            done += part.samples
-            if progress:
-                progress(0.5 + done / (2 * made.samples * layers), f"scales of layer {layer} of {layers}")
-    return EKFAC(made.layout, origin, outputs, inputs, tuple(scale.div_(made.samples) for scale in scales))
+            found.append(product(_rotated_strength(part, layer, outputs[layer - 1]), squares))
+            report(layer, part)
+        return found
+
+    scales = tuple(total.div_(made.samples) for total in summed(scales_of(part) for part in made.parts))
+    return EKFAC(made.layout, origin, outputs, inputs, scales)
 
 
 def _rotated_strength(part: Factors, layer: int, basis: Tensor) -> Tensor:

@@ -79,6 +79,11 @@ class Factors:
         """Consecutive slices of the inputs, here all of them at once (see `FactorParts`)."""
         return (self,)
 
+    @property
+    def part_size(self) -> int:
+        """Inputs in one part, here all."""
+        return self.samples
+
     def jacobian_product(self, vectors: Tensor) -> Tensor:
         """J v for v of shape (P,) or (P, m): the rows' directional derivatives, (N R,) or (N R, m)."""
         columns = vectors.reshape(vectors.shape[0], -1)

@@ -17,10 +17,9 @@ from torch import Tensor
 from fimcore.architecture import check_choice
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.factors import Factors
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.parts import AnyFactors, counted, summed
 from fimcore.fisher.products import symmetric_product
-from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, singular
-from fimcore.parameters import ParameterLayout
+from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, layer_grids, lost, singular
 
 FORMS = ("exact", "factored")
 
@@ -128,25 +127,17 @@ class KFAC(FisherStructure):
 
 def kfac(made: AnyFactors, origin: Origin, progress: Progress | None = None) -> KFAC:
     """`KFAC` from factors: two symmetric products a layer."""
-    layers = made.layout.layers
-    outputs: list[Tensor] = []
-    inputs: list[Tensor] = []
-    done = 0
-    for part in made.parts:
+    layers, report = made.layout.layers, counted(progress, made)
+
+    def factors_of(part: Factors) -> list[Tensor]:
+        found = []
         for layer in range(1, layers + 1):
-            g, a = _output_factor(part, layer), symmetric_product(part.inputs[layer - 1])
-            if len(inputs) < layer:
-                outputs.append(g)
-                inputs.append(a)
-            else:
-                outputs[layer - 1] += g
-                inputs[layer - 1] += a
-            done += part.samples
-            if progress:
-                progress(done / (made.samples * layers), f"layer {layer} of {layers}")
-    return KFAC(
-        made.layout, origin, tuple(g.div_(made.samples) for g in outputs), tuple(a.div_(made.samples) for a in inputs)
-    )
+            found += [_output_factor(part, layer), symmetric_product(part.inputs[layer - 1])]
+            report(layer, part)
+        return found
+
+    found = [total.div_(made.samples) for total in summed(factors_of(part) for part in made.parts)]
+    return KFAC(made.layout, origin, tuple(found[::2]), tuple(found[1::2]))
 
 
 def _output_factor(part: Factors, layer: int) -> Tensor:
@@ -154,13 +145,6 @@ def _output_factor(part: Factors, layer: int) -> Tensor:
     if part.curvature is not None:
         return part.folded(layer, layer).sum(dim=0)
     return symmetric_product(part.signals[layer - 1].flatten(0, 1))
-
-
-def layer_grids(layout: ParameterLayout, vector: Tensor) -> list[Tensor]:
-    """A vector (P,) or (P, m) as one tensor (n_l, k_l, m) a layer."""
-    pieces = vector.reshape(vector.shape[0], -1).split(layout.layer_sizes)
-    shapes = zip(pieces, layout.units, layout.unit_sizes, strict=True)
-    return [piece.reshape(units, size, -1) for piece, units, size in shapes]
 
 
 def both_sides(left: Tensor, grid: Tensor, right: Tensor) -> Tensor:
@@ -187,10 +171,3 @@ def damped(scales: Tensor, damping: float) -> Tensor:
     if bool(lost(scales, largest, damping, max(scales.shape)).any()):
         raise singular(size.max().expand(2, 2), damping)
     return scales + damping
-
-
-def lost(values: Tensor, largest: Tensor, damping: float, size: int) -> Tensor:
-    """Where values are zero up to rounding of `largest` over sums of `size` terms, and no damping above it lifts them."""
-    eps = torch.finfo(values.dtype).eps
-    noise = (values.abs() <= size * eps * largest) & (damping <= 4 * eps * largest)
-    return noise | ((values + damping).abs() <= eps * largest)

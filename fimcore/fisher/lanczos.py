@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from fimcore.fisher.blocks import Progress
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.parts import AnyFactors, summed
 
 FloatArray = NDArray[np.float64]
 
@@ -25,24 +25,14 @@ SMALLEST_BASIS = 10
 
 def fisher_product(made: AnyFactors, vectors: Tensor) -> Tensor:
     """F v for v (P,) or (P, m), part by part."""
-    total: Tensor | None = None
-    for part in made.parts:
-        found = part.fisher_product(vectors)
-        total = found if total is None else total.add_(found)
-    assert total is not None
+    (total,) = summed([part.fisher_product(vectors)] for part in made.parts)
     return total / made.samples
 
 
 def transpose_product(made: AnyFactors, rows: Tensor) -> Tensor:
     """J^T t for t (N R,) or (N R, m), part by part: (P,) or (P, m)."""
-    total: Tensor | None = None
-    start = 0
-    for part in made.parts:
-        stop = start + part.samples * part.rows
-        found = part.transpose_product(rows[start:stop])
-        total = found if total is None else total.add_(found)
-        start = stop
-    assert total is not None
+    pieces = rows.split(made.part_size * made.rows)
+    (total,) = summed([part.transpose_product(piece)] for part, piece in zip(made.parts, pieces, strict=True))
     return total
 
 

@@ -6,7 +6,7 @@ rounding, because everything random was drawn for all inputs beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,20 +22,20 @@ from fimcore.parameters import ParameterLayout
 
 @dataclass(frozen=True, eq=False)
 class FactorParts:
-    """Inputs whose factors are made `size` inputs at a time, again on every pass over `parts`.
+    """Inputs whose factors are made `part_size` inputs at a time, again on every pass over `parts`.
 
     Attributes:
         network, x: whose factors, (N, n_0).
         output_rows: the estimator's rows at the outputs of all inputs.
         estimator: how the rows were made.
-        size: inputs in one part.
+        part_size: inputs in one part.
     """
 
     network: Network
     x: Tensor
     output_rows: OutputRows
     estimator: str
-    size: int
+    part_size: int
 
     @property
     def layout(self) -> ParameterLayout:
@@ -73,10 +73,37 @@ class FactorParts:
     @property
     def slices(self) -> list[slice]:
         """Which inputs each part holds."""
-        return [slice(start, min(start + self.size, self.samples)) for start in range(0, self.samples, self.size)]
+        return [
+            slice(start, min(start + self.part_size, self.samples)) for start in range(0, self.samples, self.part_size)
+        ]
 
 
 AnyFactors = Factors | FactorParts
+
+
+def counted(progress: Callable[..., object] | None, made: AnyFactors) -> Callable[[int, Factors], None]:
+    """Progress by inputs and layers: call it with the layer (1..L) and the part that is done."""
+    layers, done = made.layout.layers, 0
+
+    def report(layer: int, part: Factors) -> None:
+        nonlocal done
+        done += part.samples
+        if progress:
+            progress(done / (made.samples * layers), f"layer {layer} of {layers}")
+
+    return report
+
+
+def summed(found: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+    """The sums over parts of what each part gave, in the memory of the first part's."""
+    totals: list[Tensor] = []
+    for values in found:
+        if not totals:
+            totals = list(values)
+            continue
+        for total, value in zip(totals, values, strict=True):
+            total += value
+    return totals
 
 
 def factor_parts(

@@ -11,7 +11,6 @@ Practical Riemannian Neural Networks, arXiv 1602.08007.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,19 +18,18 @@ import torch
 from torch import Tensor
 
 from fimcore.fisher.blocks import Progress
-from fimcore.fisher.kfac import layer_grids, lost
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.factors import Factors
+from fimcore.fisher.parts import AnyFactors, counted, summed
 from fimcore.fisher.products import product
-from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, singular
+from fimcore.fisher.structures import Origin, check_damping, layer_grids, lost, singular
+from fimcore.fisher.unit_structure import UnitStructure
 
-# Bytes of unit blocks formed at once.
-CHUNK_BYTES = 2**26
 # F_kk - F_0k^2 / F_00 below this many roundings of F_kk is zero.
 ROUNDINGS = 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class QuasiDiagonal(FisherStructure):
+class QuasiDiagonal(UnitStructure):
     """The completed metric M: `diagonals` F_kk and `couplings` F_0k, L tensors (n_l, k_l) each, whose last column is F_00."""
 
     diagonals: tuple[Tensor, ...]
@@ -84,14 +82,6 @@ class QuasiDiagonal(FisherStructure):
         """The diagonal, F_kk as measured."""
         return torch.cat([values.reshape(-1) for values in self.diagonals])
 
-    def eigenvalues(self) -> Tensor:
-        """The union of the units' eigenvalues."""
-        return unit_eigenvalues(self.layout.units, self.layout.unit_sizes, self._unit_blocks)
-
-    def dense(self) -> Tensor:
-        """M with zeros outside the unit blocks."""
-        return torch.block_diag(*[self.block(layer) for layer in range(1, self.layout.layers + 1)])
-
     def frobenius_norm(self) -> float:
         """sqrt of the sum of squared entries of M: F_00^2 |(q, 1)|^4 + sum_k D_k (D_k + 2 F_00 q_k^2) a unit."""
         total = []
@@ -100,15 +90,6 @@ class QuasiDiagonal(FisherStructure):
             total.append((bias * square.sum(dim=1)).square().sum())
             total.append((rest * (rest + 2 * bias[:, None] * square)).sum())
         return float(torch.stack(total).sum().sqrt())
-
-    def block(self, layer: int, unit: int | None = None) -> Tensor:
-        """The block of a layer (block-diagonal itself), or of one unit."""
-        part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
-        if unit is None:
-            return torch.block_diag(*self._unit_blocks(layer, slice(None)))
-        size = part.stop - part.start
-        place = (part.start - self.layout.layer_offsets[layer - 1]) // size
-        return self._unit_blocks(layer, slice(place, place + 1))[0]
 
     @cached_property
     def _terms(self) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -124,7 +105,8 @@ class QuasiDiagonal(FisherStructure):
             found.append((rest.clamp_(min=0) if self.positive else rest, line, bias))
         return found
 
-    def _unit_blocks(self, layer: int, units: slice) -> Tensor:
+    def unit_blocks(self, layer: int, units: slice) -> Tensor:
+        """M of some units, formed."""
         line, bias = (term[units] for term in self._terms[layer - 1][1:])
         blocks = (bias[:, None] * line)[:, :, None] * line[:, None, :]
         blocks.diagonal(dim1=1, dim2=2).copy_(self.diagonals[layer - 1][units])
@@ -133,34 +115,18 @@ class QuasiDiagonal(FisherStructure):
 
 def quasi_diagonal(made: AnyFactors, origin: Origin, progress: Progress | None = None) -> QuasiDiagonal:
     """`QuasiDiagonal` from factors: S^T (A * A) and S^T A are all the entries it keeps, since a bias has input 1."""
-    layers = made.layout.layers
-    diagonals: list[Tensor] = []
-    couplings: list[Tensor] = []
-    done = 0
-    for part in made.parts:
+    report = counted(progress, made)
+
+    def kept(part: Factors) -> list[Tensor]:
+        found = []
         for layer, a in enumerate(part.inputs, start=1):
             strength = part.unit_strength(layer)
-            square, plain = product(strength, a.square()), product(strength, a)
-            if len(diagonals) < layer:
-                diagonals.append(square)
-                couplings.append(plain)
-            else:
-                diagonals[layer - 1] += square
-                couplings[layer - 1] += plain
-            done += part.samples
-            if progress:
-                progress(done / (made.samples * layers), f"layer {layer} of {layers}")
+            found += [product(strength, a.square()), product(strength, a)]
+            report(layer, part)
+        return found
+
+    found = [total.div_(made.samples) for total in summed(kept(part) for part in made.parts)]
+    diagonals, couplings = found[::2], found[1::2]
     for square, plain in zip(diagonals, couplings, strict=True):
-        square /= made.samples
-        plain /= made.samples
         plain[:, -1] = square[:, -1]
     return QuasiDiagonal(made.layout, origin, tuple(diagonals), tuple(couplings))
-
-
-def unit_eigenvalues(units: tuple[int, ...], sizes: tuple[int, ...], blocks: Callable[[int, slice], Tensor]) -> Tensor:
-    """Eigenvalues of all unit blocks, sorted; `blocks(layer, units)` forms some units' (n, k, k), a few at a time."""
-    chunks = []
-    for layer, (count, size) in enumerate(zip(units, sizes, strict=True), start=1):
-        step = max(1, CHUNK_BYTES // (8 * size * size))
-        chunks += [(layer, slice(start, start + step)) for start in range(0, count, step)]
-    return descending(torch.cat([torch.linalg.eigvalsh(blocks(*chunk)).reshape(-1) for chunk in chunks]))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fimcore.fisher.factors import Factors
-from fimcore.fisher.parts import AnyFactors, factor_parts
+from fimcore.fisher.parts import AnyFactors, factor_parts, summed
 from fimcore.fisher.products import product
 from fimcore.likelihoods import Likelihood
 
@@ -44,28 +44,30 @@ class Sampling:
 
     def standard_error(self) -> StandardError:
         """Standard error of the diagonal and of the trace."""
-        squares: Tensor | None = None
-        trace = 0.0
-        for drawn, known in self._pairs():
-            found, total = [], torch.zeros(drawn.samples, dtype=drawn.dtype, device=drawn.device)
-            for layer, a in enumerate(drawn.inputs, start=1):
-                apart = drawn.unit_strength(layer) - known.unit_strength(layer)
-                found.append(product(apart.square(), a.pow(4)).reshape(-1))
-                total += apart.sum(dim=1) * a.square().sum(dim=1)
-            squares = torch.cat(found) if squares is None else squares + torch.cat(found)
-            trace += float(total.square().sum())
-        assert squares is not None
-        return StandardError(squares.sqrt() / self.made.samples, trace**0.5 / self.made.samples)
+        squares = summed(self._squares(drawn, known) for drawn, known in self._pairs())
+        count = self.made.samples
+        diagonal = torch.cat([square.reshape(-1) for square in squares[:-1]])
+        return StandardError(diagonal.sqrt() / count, float(squares[-1].sqrt()) / count)
+
+    @staticmethod
+    def _squares(drawn: Factors, known: Factors) -> list[Tensor]:
+        """sum_x d(x)^2 of every diagonal entry, a tensor a layer, and last of the trace."""
+        found, total = [], torch.zeros(drawn.samples, dtype=drawn.dtype, device=drawn.device)
+        for layer, a in enumerate(drawn.inputs, start=1):
+            apart = drawn.unit_strength(layer) - known.unit_strength(layer)
+            found.append(product(apart.square(), a.pow(4)))
+            total += apart.sum(dim=1) * a.square().sum(dim=1)
+        return [*found, total.square().sum()]
 
     def along(self, vectors: Tensor) -> Tensor:
         """Standard error of v^T F v for fixed v, (P, m) -> (m,); to first order that of an eigenvalue with eigenvector v."""
-        squares = torch.zeros(vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
-        for drawn, known in self._pairs():
-            squares += (drawn.quadratic_form(vectors) - known.quadratic_form(vectors)).square().sum(dim=0)
+        (squares,) = summed(
+            [(drawn.quadratic_form(vectors) - known.quadratic_form(vectors)).square().sum(dim=0)]
+            for drawn, known in self._pairs()
+        )
         return squares.sqrt() / self.made.samples
 
     def _pairs(self) -> Iterator[tuple[Factors, Factors]]:
         """Every part as drawn, with the exact one at the same inputs."""
-        size = self.made.samples if isinstance(self.made, Factors) else self.made.size
-        exact = factor_parts(self.made.network, self.x, self.likelihood, size=size)
+        exact = factor_parts(self.made.network, self.x, self.likelihood, size=self.made.part_size)
         return zip(self.made.parts, exact.parts, strict=True)

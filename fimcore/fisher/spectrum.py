@@ -6,34 +6,30 @@ Source: Karakida, Akaho, Amari, Universal Statistics of Fisher Information in De
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fimcore.architecture import check_choice
 from fimcore.budget import Budget, check_memory, default_budget
 from fimcore.fisher.blocks import Progress, block, unit_blocks
 from fimcore.fisher.dual import dual_matrix
+from fimcore.fisher.eigenvalue_list import EigenvalueList, FloatArray
 from fimcore.fisher.fisher import STRUCTURES, from_factors, structure_bytes
 from fimcore.fisher.parts import AnyFactors, factor_parts
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 
-FloatArray = NDArray[np.float64]
 
-
-@dataclass(frozen=True, eq=False)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(EigenvalueList):
     """Eigenvalues of a Fisher matrix: the non-zero ones sorted descending, and how many are zero to rounding.
 
     Behaves as a sequence of the listed eigenvalues. `values` (float64), `zeros`, `parameters` = P = len(values) + zeros.
     """
 
-    values: FloatArray
     zeros: int
 
     @property
@@ -59,18 +55,6 @@ class Spectrum:
     def moment(self, order: int) -> float:
         """trace F^order / P."""
         return float((self.values**order).sum() / self.parameters)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __iter__(self) -> Iterator[float]:
-        return iter(self.values.tolist())
-
-    def __getitem__(self, index: int | slice) -> FloatArray | np.float64:
-        return self.values[index]
-
-    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> FloatArray:
-        return np.array(self.values, dtype=dtype)
 
     def __repr__(self) -> str:
         shown = np.array2string(self.values, precision=4, threshold=8, edgeitems=3)

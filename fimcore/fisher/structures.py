@@ -134,6 +134,20 @@ def check_damping(damping: float) -> None:
         raise ValueError(f"`damping` is {damping!r}; give a number, 0 or more.")
 
 
+def layer_grids(layout: ParameterLayout, vector: Tensor) -> list[Tensor]:
+    """A vector (P,) or (P, m) as one tensor (n_l, k_l, m) a layer."""
+    pieces = vector.reshape(vector.shape[0], -1).split(layout.layer_sizes)
+    shapes = zip(pieces, layout.units, layout.unit_sizes, strict=True)
+    return [piece.reshape(units, size, -1) for piece, units, size in shapes]
+
+
+def lost(values: Tensor, largest: Tensor, damping: float, size: int) -> Tensor:
+    """Where values are zero up to rounding of `largest` over sums of `size` terms, and no damping above it lifts them."""
+    eps = torch.finfo(values.dtype).eps
+    noise = (values.abs() <= size * eps * largest) & (damping <= 4 * eps * largest)
+    return noise | ((values + damping).abs() <= eps * largest)
+
+
 def check_out(out: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
     """Refuse memory for a result that does not have its shape, dtype and device."""
     if tuple(out.shape) != shape or out.dtype != like.dtype or out.device != like.device:

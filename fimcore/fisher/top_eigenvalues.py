@@ -6,12 +6,10 @@ Source: Lehoucq, Sorensen, Yang, ARPACK Users' Guide (1998); Karakida, Akaho, Am
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fimcore.architecture import check_choice
@@ -19,6 +17,7 @@ from fimcore.budget import Budget, default_budget
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.dense import dense
 from fimcore.fisher.dual import dual_matrix
+from fimcore.fisher.eigenvalue_list import EigenvalueList, FloatArray
 from fimcore.fisher.lanczos import fisher_product, leading_eigenpairs, transpose_product
 from fimcore.fisher.output_rows import SAMPLED
 from fimcore.fisher.parts import AnyFactors, factor_parts
@@ -27,14 +26,12 @@ from fimcore.fisher.structures import Origin
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 
-FloatArray = NDArray[np.float64]
-
 # Up to this side all eigenpairs at once cost less than a few by Lanczos.
 DIRECT_SIDE = 64
 
 
-@dataclass(frozen=True, eq=False)
-class TopEigenvalues:
+@dataclass(frozen=True, eq=False, repr=False)
+class TopEigenvalues(EigenvalueList):
     """Behaves as a sequence of the eigenvalues.
 
     Attributes:
@@ -44,22 +41,9 @@ class TopEigenvalues:
         standard_errors: (k,), to first order, over the labels or signs drawn; zero where nothing was drawn.
     """
 
-    values: FloatArray
     residuals: FloatArray
     vectors: Tensor
     standard_errors: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __iter__(self) -> Iterator[float]:
-        return iter(self.values.tolist())
-
-    def __getitem__(self, index: int | slice) -> FloatArray | np.float64:
-        return self.values[index]
-
-    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> FloatArray:
-        return np.array(self.values, dtype=dtype)
 
     def __repr__(self) -> str:
         worst = self.residuals.max(initial=0.0)

@@ -19,16 +19,17 @@ import torch
 from torch import Tensor
 
 from fimcore.fisher.blocks import Progress
-from fimcore.fisher.kfac import eigen, layer_grids, lost
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.factors import Factors
+from fimcore.fisher.kfac import eigen
+from fimcore.fisher.parts import AnyFactors, counted, summed
 from fimcore.fisher.products import symmetric_product
-from fimcore.fisher.quasi_diagonal import unit_eigenvalues
-from fimcore.fisher.structures import FisherStructure, Origin, check_damping, singular
+from fimcore.fisher.structures import Origin, check_damping, layer_grids, lost, singular
+from fimcore.fisher.unit_structure import UnitStructure
 from fimcore.unit_integrals import slope_moments
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitClosedForm(FisherStructure):
+class UnitClosedForm(UnitStructure):
     """Explicit unit blocks, never formed: per layer two moments of the inputs, per unit three numbers and a vector.
 
     Attributes:
@@ -113,14 +114,6 @@ class UnitClosedForm(FisherStructure):
         """The diagonal, (P,)."""
         return torch.cat([self._layer_diagonal(layer).reshape(-1) for layer in range(self.layout.layers)])
 
-    def eigenvalues(self) -> Tensor:
-        """The union of the units' eigenvalues."""
-        return unit_eigenvalues(self.layout.units, self.layout.unit_sizes, self._unit_blocks)
-
-    def dense(self) -> Tensor:
-        """The matrix with zeros outside the unit blocks."""
-        return torch.block_diag(*[self.block(layer) for layer in range(1, self.layout.layers + 1)])
-
     def frobenius_norm(self) -> float:
         """sqrt of the sum of squared entries: |Sigma|^2 + 2 tr(K W^T Sigma W) + tr(K W^T W K W^T W) a unit, W = (v~, m~)."""
         total = []
@@ -134,15 +127,6 @@ class UnitClosedForm(FisherStructure):
             squares = whole + 2 * torch.einsum("nii->n", inner) + torch.einsum("nij,nji->n", outer, outer)
             total.append((self.strengths[layer].square() * squares).sum())
         return float(torch.stack(total).sum().clamp(min=0).sqrt())
-
-    def block(self, layer: int, unit: int | None = None) -> Tensor:
-        """The block of a layer (block-diagonal itself), or of one unit."""
-        part = self.layout.layer_slice(layer) if unit is None else self.layout.unit_slice(layer, unit)
-        if unit is None:
-            return torch.block_diag(*self._unit_blocks(layer, slice(None)))
-        size = part.stop - part.start
-        place = (part.start - self.layout.layer_offsets[layer - 1]) // size
-        return self._unit_blocks(layer, slice(place, place + 1))[0]
 
     @cached_property
     def _eigen(self) -> list[tuple[Tensor, Tensor | None]]:
@@ -169,7 +153,7 @@ class UnitClosedForm(FisherStructure):
         weights = variance + (d - 1 + e.square()) * v.square() + 2 * e * v * mean + mean.square()
         return f * torch.cat([weights, torch.ones_like(f)], dim=1)
 
-    def _unit_blocks(self, layer: int, units: slice) -> Tensor:
+    def unit_blocks(self, layer: int, units: slice) -> Tensor:
         """Some units' blocks, formed: (n, k, k)."""
         v, mean, covariance = self.directions[layer - 1][units], self.means[layer - 1], self.covariances[layer - 1]
         pair = torch.stack([v, mean.expand_as(v)], dim=2)
@@ -192,29 +176,25 @@ def unit_closed_form(
     made: AnyFactors, origin: Origin, progress: Progress | None = None, isotropic: bool = False
 ) -> UnitClosedForm:
     """`UnitClosedForm` from factors: moments of every layer's inputs over the inputs, and the mean strength of its signals."""
-    network, layers = made.network, made.layout.layers
+    network, layers, report = made.network, made.layout.layers, counted(progress, made)
     origins: list[Tensor] = []
-    sums: list[tuple[Tensor, Tensor, Tensor]] = []
-    done = 0
-    for part in made.parts:
+
+    def moments_of(part: Factors) -> list[Tensor]:
+        found = []
         for layer, a in enumerate(part.inputs, start=1):
             if len(origins) < layer:
                 origins.append(a[:, :-1].mean(dim=0))
             # sums about a point near the mean, so that no digits cancel when the mean is large
             centred = a[:, :-1] - origins[layer - 1]
             squares = centred.square().sum(dim=0).mean() if isotropic else symmetric_product(centred)
-            found = centred.sum(dim=0), squares, part.unit_strength(layer).sum(dim=0)
-            if len(sums) < layer:
-                sums.append(found)
-            else:
-                for total, added in zip(sums[layer - 1], found, strict=True):
-                    total += added
-            done += part.samples
-            if progress:
-                progress(done / (made.samples * layers), f"layer {layer} of {layers}")
+            found += [centred.sum(dim=0), squares, part.unit_strength(layer).sum(dim=0)]
+            report(layer, part)
+        return found
+
+    found = [total / made.samples for total in summed(moments_of(part) for part in made.parts)]
     terms = []
-    for layer, (origin_mean, totals) in enumerate(zip(origins, sums, strict=True), start=1):
-        apart, squares, strength = (total / made.samples for total in totals)
+    for layer, origin_mean in enumerate(origins, start=1):
+        apart, squares, strength = found[3 * layer - 3 : 3 * layer]
         covariance = squares - (torch.outer(apart, apart) if squares.ndim else apart.square().mean())
         unit = network.weights[layer - 1], network.biases[layer - 1]
         activation = "linear" if layer == layers else network.activation

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from fimcore.budget import Budget, BudgetError
     from fimcore.fisher.factors import Factors, factors
     from fimcore.fisher.fisher import fisher
-    from fimcore.fisher.grams import block_norms, unit_block_norm_map
+    from fimcore.fisher.grams import block_norms
     from fimcore.fisher.moments import spectrum_moments
     from fimcore.fisher.spectrum import Spectrum, spectrum
     from fimcore.fisher.top_eigenvalues import TopEigenvalues, top_eigenvalues
+    from fimcore.fisher.unit_norms import unit_block_norm_map
     from fimcore.fisher.whitening import off_block_norm, whitened_spectrum
     from fimcore.likelihoods import (
         Bernoulli,
@@ -74,10 +75,11 @@ _HOMES = {
     "fimcore.norms": ("BlockNorms",),
     "fimcore.budget": ("Budget", "BudgetError"),
     "fimcore.fisher.factors": ("Factors", "factors"),
-    "fimcore.fisher.grams": ("block_norms", "unit_block_norm_map"),
+    "fimcore.fisher.grams": ("block_norms",),
     "fimcore.fisher.moments": ("spectrum_moments",),
     "fimcore.fisher.spectrum": ("Spectrum", "spectrum"),
     "fimcore.fisher.top_eigenvalues": ("TopEigenvalues", "top_eigenvalues"),
+    "fimcore.fisher.unit_norms": ("unit_block_norm_map",),
     "fimcore.fisher.whitening": ("off_block_norm", "whitened_spectrum"),
     "fimcore.likelihoods": (
         "Bernoulli",

@@ -23,8 +23,6 @@ from fimcore.fisher.grams import (
     block_norms,
     block_norms_from_factors,
     diagonal_square,
-    unit_block_norm_map,
-    unit_norms_from_factors,
 )
 from fimcore.fisher.implicit import Implicit
 from fimcore.fisher.kfac import KFAC
@@ -37,6 +35,7 @@ from fimcore.fisher.spectrum import Spectrum, layer_spectra, spectrum, spectrum_
 from fimcore.fisher.structures import FisherStructure, Origin
 from fimcore.fisher.top_eigenvalues import TopEigenvalues, top_eigenvalues, top_eigenvalues_from_factors
 from fimcore.fisher.unit_closed_form import UnitClosedForm
+from fimcore.fisher.unit_norms import unit_block_norm_map, unit_norms_from_factors
 from fimcore.fisher.whitening import (
     off_block_norm,
     off_block_norm_from_factors,

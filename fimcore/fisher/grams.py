@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fimcore.budget import Budget, check_memory, default_budget
+from fimcore.budget import Budget, default_budget
 from fimcore.fisher.blocks import Progress, diagonal
 from fimcore.fisher.dual import require_rows
 from fimcore.fisher.factors import ALL, Factors
@@ -254,63 +254,3 @@ def _folded_rows(made: Factors, first: int, second: int, units: slice) -> Tensor
     """sum_c delta_c (x) delta'_c for some units of the first layer, flat and in float64: (N, units n')."""
     part = made.signals[first][:, :, units].double().transpose(1, 2)
     return torch.bmm(part, made.signals[second].double()).reshape(made.samples, -1)
-
-
-def unit_block_norm_map(
-    network: Network,
-    x: Tensor,
-    likelihood: Likelihood | None = None,
-    layers: tuple[int, int] = (1, 1),
-    units: int | None = None,
-    *,
-    budget: Budget | None = None,
-) -> Tensor:
-    """Frobenius norms of the blocks between the first `units` units of two layers (1..L): (min(units, n_l), min(units, n_l')).
-
-    |F_ii'|_F^2 = (1/N^2) diag(V^T (H^l * H^l') V), V_{x,(i,i')} = sum_c delta^l_{c,i} delta^l'_{c,i'}.
-
-    Raises:
-        IndexError: a layer that is not there. BudgetError: the factors or the map do not fit the budget.
-    """
-    for layer in layers:
-        network.layout.layer_slice(layer)
-    limit = budget or default_budget()
-    counts = [min(units or n, n) for n in (network.layout.units[layer - 1] for layer in layers)]
-    item = network.weights[0].element_size()
-    check_memory(
-        f"the norms of {counts[0]:,} x {counts[1]:,} blocks from {x.shape[0]:,} inputs",
-        (counts[0] * counts[1] + 3 * x.shape[0] ** 2) * item,
-        limit,
-        remedy="fewer `units` or fewer inputs",
-    )
-    made = factor_parts(
-        network, x, Gaussian() if likelihood is None else likelihood, memory_bytes=limit.memory_bytes // PART_SHARE
-    )
-    return unit_norms_from_factors(made, layers[0], layers[1], units)
-
-
-def unit_norms_from_factors(made: AnyFactors, layer: int, other: int, units: int | None = None) -> Tensor:
-    """`unit_block_norm_map` from factors alone, for all N inputs (the matrix of exactly these inputs)."""
-    require_rows(made, "block norm by Gram matrices")
-    kept = slice(units)
-    shape = [len(range(made.layout.units[place - 1])[kept]) for place in (layer, other)]
-    squares = torch.zeros(*shape, dtype=made.dtype, device=made.device)
-    for place, left in enumerate(made.parts):
-        for later, right in enumerate(made.parts if left.samples < made.samples else (left,)):
-            if left.samples < made.samples and later < place:
-                continue
-            same = left.samples == made.samples or later == place
-            weights = product(left.inputs[layer - 1].T, right.inputs[layer - 1].T)
-            weights = weights * product(left.inputs[other - 1].T, right.inputs[other - 1].T)
-            chunk = max(1, int(CHUNK_BYTES // (made.samples * shape[1] * 8)))
-            for start in range(0, shape[0], chunk):
-                stop = min(start + chunk, shape[0])
-                folded, others = (
-                    torch.bmm(
-                        part.signals[layer - 1][:, :, start:stop].transpose(1, 2), part.signals[other - 1][:, :, kept]
-                    ).reshape(part.samples, -1)
-                    for part in (left, right)
-                )
-                found = (folded * product(weights.T, others)).sum(dim=0).reshape(-1, shape[1])
-                squares[start:stop] += found if same else 2 * found
-    return squares.clamp(min=0).sqrt() / made.samples

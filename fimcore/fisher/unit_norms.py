@@ -1,6 +1,7 @@
 """The map of block norms between the units of two layers, without forming any block.
 
-|F_ii'|_F^2 = (1/N^2) diag(V^T (H^l * H^l') V), V_{x,(i,i')} = sum_c delta^l_{c,i} delta^l'_{c,i'}, H^l(x,x') = a~^{l-1}(x) . a~^{l-1}(x').
+|F_ii'|_F^2 = (1/N^2) diag(V^T (H^l * H^l') V), V_{x,(i,i')} = sum_c delta^l_{c,i} delta^l'_{c,i'}, and H^l the Gram matrix of the
+layer's inputs with the 1 appended.
 Source: Amari, Karakida, Oizumi, Fisher Information and Natural Gradient Learning of Random Deep Networks, arXiv 1808.07172 (the
 blocks); Karakida, Akaho, Amari, arXiv 1806.01316 (the dual matrix).
 """

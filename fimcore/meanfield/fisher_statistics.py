@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fimcore.architecture import Architecture
 from fimcore.meanfield.propagation import propagate
+from fimcore.meanfield.validity import LEAST_OUTLIER, reason_for_means, reason_for_outliers
 
-__all__ = ["FisherStatistics", "fisher_statistics"]
+__all__ = ["FisherStatistics", "OrderParameterSums", "check_samples", "check_scale", "fisher_statistics", "kernel_sums"]
 
 FloatArray = NDArray[np.float64]
-
-# Read off measurements: the largest eigenvalue is then good to about 5 % (relu 10 %).
-MOST_OUTPUTS = 3
-DEEPEST = 0.01
-LEAST_OUTLIER = 5.0
-# Beyond this depth over width even traces scatter by tens of per cent between seeds.
-DEEPEST_FOR_MEANS = 0.1
-# Overlaps below this share of the activity are rounding: independent centred inputs and an odd activation.
-NO_OVERLAP = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +30,8 @@ class FisherStatistics:
     second_moment: tr F^2 / P = (C / P) ((N - 1) K_2^2 + K_1^2) / N.
     largest: ((N - 1) K_2 + K_1) / N, about C-fold; bulk: (K_1 - K_2) / N, the typical other non-zero eigenvalue.
     layers: (L,) largest eigenvalue of each layer's own block; they add up to ``largest``.
+    layers_valid (L,), reason_layers: which of them may be shown, and why the others may not: a layer whose inputs do not overlap
+        (the first one, on centred inputs) has no eigenvalue that stands out, and the formula is then too small.
     valid, reason: whether second_moment, largest, bulk and layers may be shown as predictions, and if not, why.
     valid_mean, reason_mean: the same for mean and trace, which hold more widely.
     kernel, kernel_overlap: K_1 and K_2.
@@ -56,6 +51,14 @@ class FisherStatistics:
     reason_mean: str
     kernel: float
     kernel_overlap: float
+    layers_valid: NDArray[np.bool_]
+    reason_layers: str
+
+    @property
+    def block_diagonal_share(self) -> float:
+        """max over layers / sum over layers: what is left of the largest eigenvalue when cross-layer blocks are dropped."""
+        total = float(self.layers.sum())
+        return float(self.layers.max()) / total if total > 0.0 else math.nan
 
     def __repr__(self) -> str:
         state = "valid" if self.valid else f"not valid: {self.reason}"
@@ -89,25 +92,21 @@ def fisher_statistics(
     Source: arXiv 1806.01316; Karakida, Akaho, Amari, "Pathological Spectra of the Fisher Information Metric and Its
     Variants in Deep Neural Networks", arXiv 1910.05992. The limits of validity are read off measurements.
     """
-    if isinstance(samples, bool) or not math.isfinite(samples) or samples != int(samples) or samples < 1:
-        raise ValueError(f"`samples` is {samples!r}; give the number of inputs, a whole number, 1 or more.")
-    if not (math.isfinite(output_scale) and output_scale > 0.0):
-        raise ValueError(f"`output_scale` is {output_scale!r}; give 1 / noise variance, a finite number above 0.")
-    count, scale = int(samples), float(output_scale)
-    wave = propagate(arch, input_q, input_overlap)
-    fan_in = np.array(arch.widths[:-1], dtype=np.float64)
-    outputs = arch.widths[-1]
-    parameters = sum(width * (below + 1) for below, width in zip(arch.widths[:-1], arch.widths[1:], strict=True))
+    count, scale = check_samples(samples), check_scale(output_scale)
+    own, shared, kernel, overlap, signal = kernel_sums(arch, input_q, input_overlap)
+    outputs, parameters = arch.outputs, arch.parameters
     with np.errstate(over="ignore", invalid="ignore"):
-        own = wave.gradient * (fan_in * wave.activity + 1.0)
-        shared = wave.gradient_overlap * (fan_in * wave.activity_overlap + 1.0)
-        kernel, overlap = float(np.sum(own)), float(np.sum(shared))
         layers = scale * ((count - 1) * shared + own) / count
         second = scale**2 * outputs / parameters * ((count - 1) * overlap**2 + kernel**2) / count
     layers.flags.writeable = False
-    signal = float(np.sum(np.abs(wave.gradient_overlap * fan_in * wave.activity_overlap)))
-    reason_mean = _reason_mean(arch, kernel)
-    reason = reason_mean or _reason(arch, count, kernel, overlap, signal)
+    reason_mean = reason_for_means(arch, kernel)
+    reason = reason_mean or reason_for_outliers(arch, count, kernel, overlap, signal)
+    stands_out = count * shared >= LEAST_OUTLIER * (own - shared)
+    layers_valid = stands_out & (not reason)
+    reason_layers = reason
+    if not reason and not stands_out.all():
+        silent = ", ".join(str(place + 1) for place in np.flatnonzero(~stands_out))
+        reason_layers = f"In layer {silent} the inputs of the layer overlap too little for one eigenvalue to stand out."
     return FisherStatistics(
         mean=scale * outputs * kernel / parameters,
         second_moment=second,
@@ -121,38 +120,41 @@ def fisher_statistics(
         reason_mean=reason_mean,
         kernel=kernel,
         kernel_overlap=overlap,
+        layers_valid=layers_valid,
+        reason_layers=reason_layers,
     )
 
 
-def _reason_mean(arch: Architecture, kernel: float) -> str:
-    if not math.isfinite(kernel):
-        return "Signals or gradients grow without bound on the way through this network."
-    depth, narrowest = len(arch.widths) - 1, min(arch.widths[:-1])
-    if depth > DEEPEST_FOR_MEANS * narrowest:
-        return (
-            f"Depth over width is {depth}/{narrowest} = {depth / narrowest:.2g}; "
-            f"above {DEEPEST_FOR_MEANS:g} single networks differ too much from the mean."
-        )
-    return ""
+class OrderParameterSums(NamedTuple):
+    """g_1^l (n_{l-1} a_1^{l-1} + 1) and the same from two inputs, (L,); their sums K_1, K_2; K_2 without the biases."""
+
+    own: FloatArray
+    shared: FloatArray
+    kernel: float
+    overlap: float
+    signal: float
 
 
-def _reason(arch: Architecture, samples: int, kernel: float, overlap: float, signal: float) -> str:
-    depth, narrowest, outputs = len(arch.widths) - 1, min(arch.widths[:-1]), arch.widths[-1]
-    if signal <= NO_OVERLAP * kernel:
-        return (
-            "Activities of different inputs do not overlap (odd activation, no bias, uncorrelated inputs), "
-            "so no eigenvalue stands out."
-        )
-    if outputs > MOST_OUTPUTS:
-        return f"There are {outputs} outputs; the formula for the largest eigenvalue is trusted up to {MOST_OUTPUTS}."
-    if depth > DEEPEST * narrowest:
-        return (
-            f"Depth over width is {depth}/{narrowest} = {depth / narrowest:.2g}; the formula is trusted up to "
-            f"{DEEPEST:g}, here from width {math.ceil(depth / DEEPEST)} on."
-        )
-    if samples * overlap < LEAST_OUTLIER * (kernel - overlap):
-        needed = math.ceil(LEAST_OUTLIER * (kernel - overlap) / overlap) if overlap > 0.0 else None
-        return f"With {samples} inputs the shared part of the spectrum is too small for one eigenvalue to stand out" + (
-            f"; about {needed} inputs are needed." if needed else "."
-        )
-    return ""
+def kernel_sums(arch: Architecture, input_q: float, input_overlap: float) -> OrderParameterSums:
+    """The terms of K_1 and K_2; inf or nan where signals grow without bound."""
+    wave = propagate(arch, input_q, input_overlap)
+    fan_in = np.array(arch.widths[:-1], dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        own = wave.gradient * (fan_in * wave.activity + 1.0)
+        shared = wave.gradient_overlap * (fan_in * wave.activity_overlap + 1.0)
+        signal = float(np.sum(np.abs(wave.gradient_overlap * fan_in * wave.activity_overlap)))
+        return OrderParameterSums(own, shared, float(np.sum(own)), float(np.sum(shared)), signal)
+
+
+def check_samples(samples: float) -> int:
+    """Validated N; ValueError naming the field, the value and what works."""
+    if isinstance(samples, bool) or not math.isfinite(samples) or samples != int(samples) or samples < 1:
+        raise ValueError(f"`samples` is {samples!r}; give the number of inputs, a whole number, 1 or more.")
+    return int(samples)
+
+
+def check_scale(output_scale: float) -> float:
+    """Validated factor on F; ValueError naming the field, the value and what works."""
+    if not (math.isfinite(output_scale) and output_scale > 0.0):
+        raise ValueError(f"`output_scale` is {output_scale!r}; give 1 / noise variance, a finite number above 0.")
+    return float(output_scale)

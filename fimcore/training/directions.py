@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from fimcore.fisher.dual import dual_matrix
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.fisher import from_factors
-from fimcore.fisher.dual import dual_matrix
 from fimcore.fisher.structures import solve_positive
 
 

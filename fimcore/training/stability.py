@@ -15,8 +15,8 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from fimcore.architecture import check_choice
 from fimcore.fisher.blocks import Progress, unit_blocks
 from fimcore.fisher.factors import Factors
-from fimcore.fisher.top_eigenvalues import top_eigenvalues_from_factors
 from fimcore.fisher.structures import check_damping
+from fimcore.fisher.top_eigenvalues import top_eigenvalues_from_factors
 
 PRECONDITIONERS = ("sgd", "ngd_exact", "ngd_unit")
 

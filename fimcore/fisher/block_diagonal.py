@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fimcore.fisher.blocks import Progress, unit_blocks
 from fimcore.fisher.layer_pairs import write_layer_pair
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.parts import AnyFactors, counted
 from fimcore.fisher.products import empty
 from fimcore.fisher.structures import FisherStructure, Origin, check_out, descending, solve_symmetric
 from fimcore.fisher.unit_structure import UnitStructure
@@ -119,6 +119,7 @@ def layer_blocks(
     if out is not None and len(out) != layout.layers:
         raise ValueError(f"`out` has {len(out)} tensors; give one a layer, {layout.layers}.")
     blocks: list[Tensor] = list(out or [])
+    report = counted(progress, made)
     for number, part in enumerate(made.parts):
         for layer, size in enumerate(layout.layer_sizes, start=1):
             if len(blocks) < layer:
@@ -126,8 +127,7 @@ def layer_blocks(
             if number == 0:
                 check_out(blocks[layer - 1], (size, size), part.inputs[0])
             write_layer_pair(blocks[layer - 1], None, part, layer, layer, 1 / made.samples, add=number > 0)
-            if progress:
-                progress(layer / layout.layers, f"layer {layer} of {layout.layers}")
+            report(layer, part)
     return LayerBlocks(layout, origin, tuple(blocks))
 
 

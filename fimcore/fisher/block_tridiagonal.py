@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.layer_pairs import write_layer_pair
-from fimcore.fisher.parts import AnyFactors
+from fimcore.fisher.parts import AnyFactors, counted
 from fimcore.fisher.products import empty
 from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, solve_symmetric
 
@@ -121,14 +121,15 @@ def block_tridiagonal(made: AnyFactors, origin: Origin, progress: Progress | Non
     layout = made.layout
     pairs = [(layer, other) for layer in range(1, layout.layers + 1) for other in (layer, layer + 1)][:-1]
     blocks: dict[tuple[int, int], Tensor] = {}
+    report = counted(progress, made)
     for number, part in enumerate(made.parts):
-        for done, (layer, other) in enumerate(pairs, start=1):
+        for layer, other in pairs:
             if number == 0:
                 shape = (layout.layer_sizes[layer - 1], layout.layer_sizes[other - 1])
                 blocks[layer, other] = empty(shape, part.inputs[0])
             write_layer_pair(blocks[layer, other], None, part, layer, other, 1 / made.samples, add=number > 0)
-            if progress:
-                progress(done / len(pairs), f"layers {layer} and {other}")
+            if other > layer or layer == layout.layers:
+                report(layer, part)
     own = tuple(block for (layer, other), block in blocks.items() if layer == other)
     couplings = tuple(block for (layer, other), block in blocks.items() if layer != other)
     return BlockTridiagonal(layout, origin, own, couplings)

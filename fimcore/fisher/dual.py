@@ -34,6 +34,7 @@ def dual_matrix(made: AnyFactors, layers: Sequence[int], progress: Progress | No
     require_rows(made, "dual matrix")
     side = made.samples * made.rows
     total: Tensor | None = None
+    done = 0
     for row, left in _placed(made):
         for column, right in _placed(made):
             if column.start < row.start:
@@ -51,8 +52,9 @@ def dual_matrix(made: AnyFactors, layers: Sequence[int], progress: Progress | No
             assert total is not None
             if column.start > row.start:
                 total[column, row] = total[row, column].T
+            done += (2 if column.start > row.start else 1) * left.samples * right.samples
             if progress:
-                progress(column.stop / side, "dual matrix")
+                progress(done / made.samples**2, "dual matrix")
     assert total is not None
     return total
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from fimcore.activations import activation
 from fimcore.budget import Budget, check_memory
 from fimcore.fisher.curvature import Curvature
-from fimcore.fisher.output_rows import ESTIMATORS, OutputRows, check_estimator, output_rows
+from fimcore.fisher.output_rows import ESTIMATORS, OutputRows, check_estimator, output_plan, rows_count
 from fimcore.likelihoods import Likelihood
 from fimcore.networks import ForwardPass, Network
 from fimcore.parameters import ParameterLayout
@@ -211,7 +211,7 @@ def factors(
         ValueError: unknown estimator, missing or superfluous seed or labels, or wrong shapes. BudgetError: too many inputs.
     """
     check_estimator(estimator, seed, labels, draws)
-    rows = draws if estimator in ("score", "probe") else 1 if estimator == "empirical" else network.outputs
+    rows = rows_count(estimator, network.outputs, draws)
     check_memory(
         f"the factors of {x.shape[0]:,} inputs",
         x.shape[0] * factors_bytes(network.layout, rows, estimator, network.weights[0].element_size()),
@@ -220,8 +220,8 @@ def factors(
     )
     with torch.no_grad():
         passed = network.forward(x)
-        made = output_rows(likelihood, passed.preactivations[-1], estimator, seed, labels, draws)
-        return factors_from_rows(network, passed, made, estimator)
+        plan = output_plan(likelihood, passed.preactivations[-1], estimator, seed, labels, draws)
+        return factors_from_rows(network, passed, plan.rows(), estimator)
 
 
 def factors_from_rows(network: Network, passed: ForwardPass, rows: OutputRows, estimator: str) -> Factors:
@@ -247,7 +247,7 @@ def factors_from_rows(network: Network, passed: ForwardPass, rows: OutputRows, e
 def factors_bytes(layout: ParameterLayout, rows: int, estimator: str = "exact", item: int = 8) -> int:
     """Bytes of the factors of one input, with what making them holds for a moment."""
     units, sizes = sum(layout.units), sum(layout.unit_sizes)
-    numbers = 2 * sizes + 3 * units + rows * (units + max(layout.units))
+    numbers = 2 * sizes + 3 * units + rows * (units + max(layout.units) + 2 * layout.units[-1])
     if estimator == "hessian":
         numbers += 3 * units + sum(n * n for n in layout.units) + 3 * max(layout.units) ** 2
     return numbers * item

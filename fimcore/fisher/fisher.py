@@ -21,8 +21,8 @@ from fimcore.fisher.diagonal_only import diagonal_only
 from fimcore.fisher.ekfac import ekfac
 from fimcore.fisher.implicit import implicit
 from fimcore.fisher.kfac import kfac
-from fimcore.fisher.low_rank import low_rank
-from fimcore.fisher.output_rows import SAMPLED
+from fimcore.fisher.low_rank import low_rank, low_rank_bytes
+from fimcore.fisher.output_rows import SAMPLED, rows_count
 from fimcore.fisher.parts import AnyFactors, factor_parts
 from fimcore.fisher.quasi_diagonal import quasi_diagonal
 from fimcore.fisher.sampling import Sampling
@@ -95,14 +95,18 @@ def fisher(
             raise ValueError(f"`{name}` is given, but only {' and '.join(_OPTIONS[name])} takes it, not {structure!r}.")
     family = Gaussian() if likelihood is None else likelihood
     limit = budget or default_budget()
-    result = 0 if out is not None else structure_bytes(network.layout, structure, network.weights[0].element_size())
+    item = network.weights[0].element_size()
+    result = 0 if out is not None else structure_bytes(network.layout, structure, item)
+    if structure == "low_rank":
+        rows = x.shape[0] * rows_count(estimator, network.outputs, draws)
+        result = low_rank_bytes(network.layout, rows, estimator, rank, item)
     check_memory(
         f"the {structure} Fisher matrix of {network.layout.parameters:,} parameters",
         result,
         limit,
         remedy="a smaller width, or a structure with smaller blocks (unit_blocks, kfac, diagonal, implicit)",
     )
-    made = factor_parts(network, x, family, estimator, seed, labels, draws, memory_bytes=limit.memory_bytes - result)
+    made = factor_parts(network, x, family, estimator, seed, labels, draws, budget=limit, reserved_bytes=result)
     sampling = Sampling(made, x, family) if estimator in SAMPLED else None
     origin = Origin(estimator, repr(family), made.samples, sampling)
     return _BUILDERS[structure](made, origin, progress, **options)

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fimcore.budget import Budget, default_budget
+from fimcore.budget import Budget
 from fimcore.fisher.blocks import Progress, diagonal
 from fimcore.fisher.dual import require_rows
 from fimcore.fisher.factors import ALL, Factors
-from fimcore.fisher.parts import AnyFactors, factor_parts
+from fimcore.fisher.parts import AnyFactors, factor_parts, within
 from fimcore.fisher.products import gram_triangle, product
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
@@ -81,8 +81,7 @@ def block_norms(
         ValueError: fewer than two inputs with `unbiased=True`, or the estimator "hessian". BudgetError: one input is too much.
     """
     family = Gaussian() if likelihood is None else likelihood
-    memory = (budget or default_budget()).memory_bytes // PART_SHARE
-    made = factor_parts(network, x, family, estimator, seed, labels, draws, memory_bytes=memory)
+    made = factor_parts(network, x, family, estimator, seed, labels, draws, budget=budget, share=PART_SHARE)
     return block_norms_from_factors(made, unbiased, progress)
 
 
@@ -96,12 +95,16 @@ def block_norms_from_factors(made: AnyFactors, unbiased: bool = True, progress: 
     folded = 2 * count * made.rows * pairs + count**2 * pairs
     sums = _sums_by_rows if by_rows <= folded else _sums_by_units
     total = own = _nothing(len(units))
+    done = 0.0
     for place, part in enumerate(made.parts):
-        total = total + sums(part, part, progress)
-        own = own if unbiased else own + _self_sums(part)
+        share = (part.samples / count) ** 2
+        total = total + sums(part, part, within(progress, done, share))
+        own, done = own if unbiased else own + _self_sums(part), done + share
         for later, other in enumerate(made.parts if part.samples < count else ()):
             if later > place:
-                total = total + sums(part, other, progress).twice()  # both orders of the two parts
+                share = 2 * part.samples * other.samples / count**2
+                total = total + sums(part, other, within(progress, done, share)).twice()  # both orders of the two parts
+                done += share
     if unbiased:
         return total.over(count * (count - 1), made.layout.widths)
     return (total + own).over(count**2, made.layout.widths)
@@ -152,7 +155,7 @@ def _self_sums(made: Factors) -> PairSums:
 
 def _sums_by_rows(left: Factors, right: Factors, progress: Progress | None) -> PairSums:
     """Sums over x != x' through tiles of every K^l that stay in the cache: cheapest for few rows per input."""
-    same, size = right is left, max(1, TILE_ROWS // left.rows)
+    same, size = right is left, max(1, min(TILE_ROWS // left.rows, left.samples))
     total, done = _nothing(left.layout.layers), 0
     pairs = left.samples * (left.samples + size) / 2 if same else left.samples * right.samples
     for start in range(0, left.samples, size):

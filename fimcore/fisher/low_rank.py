@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fimcore.budget import check_memory
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.dense import dense
 from fimcore.fisher.lanczos import leading_eigenpairs
 from fimcore.fisher.parts import AnyFactors
 from fimcore.fisher.structures import FisherStructure, Origin, as_column, check_damping, descending
+from fimcore.parameters import ParameterLayout
 
 # Below this side all eigenpairs cost no more than a few by Lanczos.
 SMALL_SIDE = 512
@@ -97,15 +97,7 @@ def low_rank(made: AnyFactors, origin: Origin, progress: Progress | None = None,
     if rank is not None and not 1 <= rank <= most:
         raise ValueError(f"`rank` is {rank}; this matrix has rank {most} at most: give 1 to {most}.")
     kept = rank or most
-    item = torch.finfo(made.dtype).bits // 8
-    side = 0 if most > SMALL_SIDE and kept < most // 4 else most
-    check_memory(
-        f"a low-rank Fisher matrix with {kept:,} eigenvectors of {parameters:,} parameters",
-        (3 * parameters * kept + 3 * side**2) * item,
-        None,
-        remedy="a smaller `rank`, or fewer inputs",
-    )
-    if side == 0:
+    if most > SMALL_SIDE and kept < most // 4:
         values, vectors = leading_eigenpairs(made, kept, progress=progress)
     elif made.estimator == "hessian" or parameters <= rows:
         values, vectors = torch.linalg.eigh(dense(made, origin, progress).matrix)
@@ -117,3 +109,14 @@ def low_rank(made: AnyFactors, origin: Origin, progress: Progress | None = None,
         values, vectors = values[alive], basis @ inside[:, alive]
     order = values.abs().argsort(descending=True)[:kept]
     return LowRank(made.layout, origin, vectors[:, order].contiguous(), values[order])
+
+
+def low_rank_bytes(layout: ParameterLayout, rows: int, estimator: str, rank: int | None, item: int) -> int:
+    """Bytes of a `LowRank` of N R rows and of what making it holds beside the factors."""
+    parameters = layout.parameters
+    most = parameters if estimator == "hessian" else min(parameters, rows)
+    kept = most if rank is None else min(rank, most)
+    if most > SMALL_SIDE and kept < most // 4:
+        return 2 * parameters * (kept + 20) * 8  # Lanczos works in float64
+    side = parameters if estimator == "hessian" or parameters <= rows else rows
+    return (3 * parameters * side + 3 * side**2) * item

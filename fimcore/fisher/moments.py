@@ -45,7 +45,8 @@ def spectrum_moments(
         raise ValueError(f"`orders` is {orders}; give 1 or more.")
     limit = budget or default_budget()
     side = min(network.layout.parameters, x.shape[0] * network.outputs)
-    needed = 3 * side**2 * network.weights[0].element_size()
+    # the matrix, in float64 too, its powers, and one product while it is made
+    needed = side**2 * (2 * network.weights[0].element_size() + 8 * ((orders + 1) // 2 + 1))
     check_memory(
         f"moments of the spectrum (a {side:,} x {side:,} matrix)",
         needed,
@@ -53,7 +54,7 @@ def spectrum_moments(
         remedy="fewer inputs or a smaller width",
     )
     family = Gaussian() if likelihood is None else likelihood
-    made = factor_parts(network, x, family, memory_bytes=limit.memory_bytes - needed)
+    made = factor_parts(network, x, family, budget=limit, reserved_bytes=needed)
     return spectrum_moments_from_factors(made, orders, progress)
 
 

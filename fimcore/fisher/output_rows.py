@@ -7,6 +7,8 @@ Diagonal Fisher Information Matrix Estimators, arXiv 2402.05379; Sun, arXiv 2505
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -26,10 +28,6 @@ class OutputRows(NamedTuple):
     scores: Tensor | None = None
     excess: Tensor | None = None
 
-    def part(self, inputs: slice) -> OutputRows:
-        """The rows of some of the inputs."""
-        return OutputRows(*(None if value is None else value[inputs] for value in self))  # type: ignore[arg-type]
-
 
 def check_estimator(estimator: str, seed: int | None, labels: Tensor | None, draws: int) -> None:
     """Refuse an unknown estimator, and a seed, labels or draws that it does not take or lacks."""
@@ -37,6 +35,8 @@ def check_estimator(estimator: str, seed: int | None, labels: Tensor | None, dra
     if (seed is not None) != (estimator in SAMPLED):
         wanted = "needs a whole number" if seed is None else "must be left out"
         raise ValueError(f"`seed` is {seed!r}; the estimator {estimator!r} draws random numbers or not: it {wanted}.")
+    if seed is not None and not (isinstance(seed, Integral) and 0 <= seed < 2**63):
+        raise ValueError(f"`seed` is {seed!r}; give a whole number, 0 or more and below 2^63.")
     if (labels is not None) != (estimator == "empirical"):
         wanted = "needs the data's labels" if labels is None else "must be left out: only 'empirical' uses labels"
         raise ValueError(f"`labels` is {'None' if labels is None else 'given'}; estimator {estimator!r} {wanted}.")
@@ -46,10 +46,51 @@ def check_estimator(estimator: str, seed: int | None, labels: Tensor | None, dra
         )
 
 
-def output_rows(
+def rows_count(estimator: str, outputs: int, draws: int) -> int:
+    """R, the rows per input that an estimator makes."""
+    return {"score": draws, "probe": draws, "empirical": 1}.get(estimator, outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class OutputPlan:
+    """Everything that was drawn for all inputs at once, from which the rows of some inputs are made when they are needed.
+
+    Attributes:
+        likelihood: the output family.
+        outputs: f, (N, C).
+        estimator: what the rows are for.
+        labels: drawn from the model ("score", "hessian"), or the data's ("empirical").
+        signs: of "probe", tensors (N, R) of -1 and 1.
+    """
+
+    likelihood: Likelihood
+    outputs: Tensor
+    estimator: str
+    labels: tuple[Tensor, ...] = ()
+    signs: tuple[Tensor, ...] = ()
+
+    def rows(self, inputs: slice = slice(None)) -> OutputRows:
+        """The rows of some of the inputs."""
+        outputs, family = self.outputs[inputs], self.likelihood
+        if self.estimator == "exact":
+            return OutputRows(family.output_fisher_root(outputs).contiguous())
+        if self.estimator == "probe":
+            root = family.output_fisher_root(outputs)
+            drawn = [torch.einsum("nr,nrc->nc", signs[inputs].to(root), root) for signs in self.signs]
+            return OutputRows(torch.stack(drawn, dim=1) / len(drawn) ** 0.5)
+        scores = torch.stack([family.score(outputs, label[inputs]) for label in self.labels], dim=1)
+        if self.estimator != "hessian":
+            return OutputRows(scores / len(self.labels) ** 0.5)
+        hessians = [output_hessian(family, outputs, label[inputs]) for label in self.labels]
+        excess = torch.stack(hessians).mean(dim=0) - family.output_fisher(outputs)
+        root = family.output_fisher_root(outputs).contiguous()
+        return OutputRows(root, scores.mean(dim=1), excess if bool(excess.any()) else None)
+
+
+def output_plan(
     likelihood: Likelihood, outputs: Tensor, estimator: str, seed: int | None, labels: Tensor | None, draws: int
-) -> OutputRows:
-    """Rows of an estimator at the outputs (N, C) of all inputs.
+) -> OutputPlan:
+    """What an estimator draws at the outputs (N, C) of all inputs.
 
     Raises:
         OverflowError: the outputs are not finite.
@@ -59,25 +100,14 @@ def output_rows(
             "the network's outputs overflow; lower `weight_variance` or the number of layers, or use a bounded activation."
         )
     if labels is not None:
-        return OutputRows(likelihood.score(outputs, labels)[:, None, :])
+        likelihood.score(outputs, labels)  # refuses labels of another shape here and not in some part
+        return OutputPlan(likelihood, outputs, estimator, labels=(labels,))
     if estimator == "exact":
-        return OutputRows(likelihood.output_fisher_root(outputs).contiguous())
+        return OutputPlan(likelihood, outputs, estimator)
     generator = torch.Generator().manual_seed(int(seed or 0))
     if estimator == "probe":
-        root = likelihood.output_fisher_root(outputs)
-        return OutputRows(torch.cat([_probe(root, generator) for _ in range(draws)], dim=1) / draws**0.5)
-    drawn = [likelihood.sample(outputs, generator) for _ in range(draws)]
-    scores = torch.stack([likelihood.score(outputs, label) for label in drawn], dim=1)
-    if estimator == "score":
-        return OutputRows(scores / draws**0.5)
-    excess = torch.stack([output_hessian(likelihood, outputs, label) for label in drawn]).mean(dim=0)
-    excess = excess - likelihood.output_fisher(outputs)
-    root = likelihood.output_fisher_root(outputs).contiguous()
-    return OutputRows(root, scores.mean(dim=1), excess if bool(excess.any()) else None)
-
-
-def _probe(root: Tensor, generator: torch.Generator) -> Tensor:
-    """Random signs through the output root: (N, 1, C) with E of its outer product equal to Q."""
-    bits = torch.randint(0, 2, root.shape[:2], generator=generator)
-    signs = (2 * bits - 1).to(root)
-    return torch.einsum("nr,nrc->nc", signs, root)[:, None, :]
+        shape = outputs.shape[0], likelihood.output_fisher_root(outputs[:1]).shape[1]
+        signs = tuple(2 * torch.randint(0, 2, shape, generator=generator) - 1 for _ in range(draws))
+        return OutputPlan(likelihood, outputs, estimator, signs=signs)
+    drawn = tuple(likelihood.sample(outputs, generator) for _ in range(draws))
+    return OutputPlan(likelihood, outputs, estimator, labels=drawn)

@@ -14,10 +14,13 @@ from torch import Tensor
 
 from fimcore.budget import Budget, check_memory, default_budget
 from fimcore.fisher.factors import Factors, factors_bytes, factors_from_rows
-from fimcore.fisher.output_rows import OutputRows, check_estimator, output_rows
+from fimcore.fisher.output_rows import SAMPLED, OutputPlan, check_estimator, output_plan, rows_count
 from fimcore.likelihoods import Likelihood
 from fimcore.networks import Network
 from fimcore.parameters import ParameterLayout
+
+# Whoever loops over parts still holds one while the next is made.
+PARTS_ALIVE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +29,15 @@ class FactorParts:
 
     Attributes:
         network, x: whose factors, (N, n_0).
-        output_rows: the estimator's rows at the outputs of all inputs.
-        estimator: how the rows were made.
+        plan: what was drawn for all inputs.
+        rows: R, rows per input.
         part_size: inputs in one part.
     """
 
     network: Network
     x: Tensor
-    output_rows: OutputRows
-    estimator: str
+    plan: OutputPlan
+    rows: int
     part_size: int
 
     @property
@@ -48,9 +51,9 @@ class FactorParts:
         return self.x.shape[0]
 
     @property
-    def rows(self) -> int:
-        """R, rows per input."""
-        return self.output_rows.root.shape[1]
+    def estimator(self) -> str:
+        """How the rows are made."""
+        return self.plan.estimator
 
     @property
     def dtype(self) -> torch.dtype:
@@ -68,7 +71,10 @@ class FactorParts:
         for part in self.slices:
             with torch.no_grad():
                 passed = self.network.forward(self.x[part])
-                yield factors_from_rows(self.network, passed, self.output_rows.part(part), self.estimator)
+                made = factors_from_rows(self.network, passed, self.plan.rows(part), self.estimator)
+            del passed  # a part alone is in memory while it is used
+            yield made
+            del made
 
     @property
     def slices(self) -> list[slice]:
@@ -94,6 +100,13 @@ def counted(progress: Callable[..., object] | None, made: AnyFactors) -> Callabl
     return report
 
 
+def within(progress: Callable[..., object] | None, start: float, share: float) -> Callable[..., object] | None:
+    """Progress of one step of a longer computation, which begins at `start` and is `share` of the whole."""
+    if progress is None:
+        return None
+    return lambda fraction, message: progress(min(start + fraction * share, 1.0), message)
+
+
 def summed(found: Iterable[Sequence[Tensor]]) -> list[Tensor]:
     """The sums over parts of what each part gave, in the memory of the first part's."""
     totals: list[Tensor] = []
@@ -115,35 +128,44 @@ def factor_parts(
     labels: Tensor | None = None,
     draws: int = 1,
     *,
-    memory_bytes: int | None = None,
+    budget: Budget | None = None,
+    reserved_bytes: int = 0,
+    share: int = 1,
     size: int | None = None,
 ) -> AnyFactors:
     """`factors` where they fit into the memory allowed, else the same in parts that do.
 
     Args:
         network, x, likelihood, estimator, seed, labels, draws: as in `factors`.
-        memory_bytes: allowed for one part; half of the machine's memory where left out.
+        budget: memory allowed; half of the machine's where left out.
+        reserved_bytes: of it, what a result will take.
+        share: the factors take one part in so many of what is left.
         size: inputs in one part; as many as fit where left out.
 
     Raises:
         BudgetError: not even the factors of one input fit.
     """
     check_estimator(estimator, seed, labels, draws)
-    limit = default_budget().memory_bytes if memory_bytes is None else max(memory_bytes, 0)
-    rows = draws if estimator in ("score", "probe") else 1 if estimator == "empirical" else network.outputs
-    each = factors_bytes(network.layout, rows, estimator, network.weights[0].element_size())
+    allowed = budget or default_budget()
+    rows = rows_count(estimator, network.outputs, draws)
+    # a standard error needs the exact factors of the same inputs beside the sampled ones
+    most = max(rows, network.outputs) if estimator in SAMPLED else rows
+    each = share * factors_bytes(network.layout, most, estimator, network.weights[0].element_size())
     check_memory(
-        f"the factors of one input of a network with {network.layout.parameters:,} parameters",
-        each,
-        Budget(limit),
+        f"the factors of one input of a network with {network.layout.parameters:,} parameters"
+        + (", beside the result," if reserved_bytes else ""),
+        each + reserved_bytes,
+        allowed,
         remedy="a smaller width, fewer outputs, or a larger budget",
     )
-    fits = max(1, min(x.shape[0], limit // each)) if size is None else size
+    left = allowed.memory_bytes - reserved_bytes
+    fits = x.shape[0] if left // each >= x.shape[0] else max(1, left // (PARTS_ALIVE * each))
+    fits = min(fits if size is None else size, x.shape[0])
     with torch.no_grad():
         if fits >= x.shape[0]:
             passed = network.forward(x)
-            made = output_rows(likelihood, passed.preactivations[-1], estimator, seed, labels, draws)
-            return factors_from_rows(network, passed, made, estimator)
+            plan = output_plan(likelihood, passed.preactivations[-1], estimator, seed, labels, draws)
+            return factors_from_rows(network, passed, plan.rows(), estimator)
         outputs = torch.cat([network(x[start : start + fits]) for start in range(0, x.shape[0], fits)])
-        made = output_rows(likelihood, outputs, estimator, seed, labels, draws)
-    return FactorParts(network, x, made, estimator, fits)
+        plan = output_plan(likelihood, outputs, estimator, seed, labels, draws)
+    return FactorParts(network, x, plan, rows, fits)

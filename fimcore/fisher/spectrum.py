@@ -18,9 +18,13 @@ from fimcore.fisher.blocks import Progress, block, unit_blocks
 from fimcore.fisher.dual import dual_matrix
 from fimcore.fisher.eigenvalue_list import EigenvalueList, FloatArray
 from fimcore.fisher.fisher import STRUCTURES, from_factors, structure_bytes
+from fimcore.fisher.output_rows import rows_count
 from fimcore.fisher.parts import AnyFactors, factor_parts
 from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
+
+# Structures whose diagonal blocks are those of the full matrix.
+WHOLE_LAYERS = ("dense", "implicit", "layer_blocks", "block_tridiagonal")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,7 +99,7 @@ def spectrum(
     layout = network.layout
     limit = budget or default_budget()
     family = Gaussian() if likelihood is None else likelihood
-    rows = draws if estimator in ("score", "probe") else 1 if estimator == "empirical" else network.outputs
+    rows = rows_count(estimator, network.outputs, draws)
     dual = np.inf if estimator == "hessian" else x.shape[0] * rows
     item = network.weights[0].element_size()
     if layer is not None:
@@ -116,11 +120,13 @@ def spectrum(
         limit,
         remedy="fewer inputs or a smaller width; `top_eigenvalues` needs no matrix",
     )
-    left = limit.memory_bytes - needed
-    made = factor_parts(network, x, family, estimator, seed, labels, draws, memory_bytes=left)
-    if layer is not None:
+    made = factor_parts(network, x, family, estimator, seed, labels, draws, budget=limit, reserved_bytes=needed)
+    if layer is None:
+        return spectrum_from_factors(made, structure, progress)
+    if structure in WHOLE_LAYERS or (structure == "unit_blocks" and unit is not None):
         return listed(block_eigenvalues(made, layer, unit), part.stop - part.start)
-    return spectrum_from_factors(made, structure, progress)
+    block_of = from_factors(made, structure).block(layer, unit)
+    return listed(torch.linalg.eigvalsh(block_of), part.stop - part.start)
 
 
 def spectrum_from_factors(made: AnyFactors, structure: str = "dense", progress: Progress | None = None) -> Spectrum:
@@ -167,10 +173,10 @@ def _dual_is_smaller(made: AnyFactors, side: int) -> bool:
     return made.estimator != "hessian" and made.samples * made.rows < side
 
 
-def listed(values: Tensor, parameters: int) -> Spectrum:
-    """Sort, and count as zero what rounding cannot tell from zero."""
+def listed(values: Tensor, parameters: int, amplified: float = 1.0) -> Spectrum:
+    """Sort, and count as zero what rounding, made larger by a factor if need be, cannot tell from zero."""
     ordered = torch.sort(values.reshape(-1), descending=True).values
     largest = float(ordered.abs().max()) if len(ordered) else 0.0
-    floor = largest * torch.finfo(values.dtype).eps * max(len(ordered), 10)
-    listed = ordered[ordered.abs() > floor].double().cpu().numpy()
-    return Spectrum(listed, parameters - len(listed))
+    floor = largest * torch.finfo(values.dtype).eps * max(len(ordered), 10) * amplified
+    kept = ordered[ordered.abs() > floor].double().cpu().numpy()
+    return Spectrum(kept, parameters - len(kept))

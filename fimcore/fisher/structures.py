@@ -8,6 +8,7 @@ Source: Amari, Karakida, Oizumi, Fisher Information and Natural Gradient Learnin
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -111,6 +112,8 @@ class FisherStructure(ABC):
         if vector.ndim not in (1, 2) or vector.shape[0] != self.layout.parameters:
             parameters = self.layout.parameters
             raise ValueError(f"`vector` has shape {tuple(vector.shape)}; give ({parameters},) or ({parameters}, m).")
+        if vector.dtype != self.dtype:
+            raise ValueError(f"`vector` is {vector.dtype}, the matrix {self.dtype}; convert one of them.")
 
 
 # What each estimator is, or estimates; the mean over x is over these inputs.
@@ -130,8 +133,8 @@ def as_column(values: Tensor, vector: Tensor) -> Tensor:
 
 def check_damping(damping: float) -> None:
     """Refuse a damping that is negative or not a number."""
-    if not damping >= 0:
-        raise ValueError(f"`damping` is {damping!r}; give a number, 0 or more.")
+    if not 0 <= damping < math.inf:
+        raise ValueError(f"`damping` is {damping!r}; give a finite number, 0 or more.")
 
 
 def layer_grids(layout: ParameterLayout, vector: Tensor) -> list[Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fimcore.architecture import check_choice
-from fimcore.budget import Budget, default_budget
+from fimcore.budget import Budget
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.dense import dense
 from fimcore.fisher.dual import dual_matrix
@@ -27,7 +27,7 @@ from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 
 # Up to this side all eigenpairs at once cost less than a few by Lanczos.
-DIRECT_SIDE = 64
+DIRECT_SIDE = 128
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +37,7 @@ class TopEigenvalues(EigenvalueList):
     Attributes:
         values: (k,), descending.
         residuals: (k,), |F v - lambda v| for the unit eigenvector v found; the eigenvalue is that exact at least.
-        vectors: (P, k), in the network's dtype and on its device.
+        vectors: (P, k), in the network's dtype and on its device; zero for eigenvalues that are zero to rounding.
         standard_errors: (k,), to first order, over the labels or signs drawn; zero where nothing was drawn.
     """
 
@@ -87,7 +87,7 @@ def top_eigenvalues(
         seed,
         labels,
         draws,
-        memory_bytes=(budget or default_budget()).memory_bytes,
+        budget=budget,
     )
     found = top_eigenvalues_from_factors(made, k, tol, progress)
     if estimator not in SAMPLED:
@@ -114,8 +114,12 @@ def top_eigenvalues_from_factors(
         vectors = transpose_product(made, duals[:, values.abs().argsort(descending=True)[:k]])
         values = values.sort(descending=True).values[:k]
         vectors = vectors / vectors.norm(dim=0).clamp(min=torch.finfo(made.dtype).tiny)
-    order = values.abs().argsort(descending=True)[:k]
+    kept = values.abs().argsort(descending=True)[:k]
+    order = kept[values[kept].argsort(descending=True)]
     values, vectors = values[order], vectors[:, order]
+    # what rounding cannot tell from zero has no direction of its own
+    rounding = float(values.abs().max()) * torch.finfo(made.dtype).eps * side
+    zero = values.abs() <= rounding
+    values, vectors = torch.where(zero, 0, values), torch.where(zero, 0, vectors)
     residuals = (fisher_product(made, vectors) - vectors * values).norm(dim=0)
-    kept = values if hessian else values.clamp(min=0)
-    return TopEigenvalues(kept.double().cpu().numpy(), residuals.double().cpu().numpy(), vectors, np.zeros(k))
+    return TopEigenvalues(values.double().cpu().numpy(), residuals.double().cpu().numpy(), vectors, np.zeros(k))

@@ -38,10 +38,13 @@ def unit_block_norm_map(
         budget: memory allowed for the map and the factors.
 
     Raises:
-        IndexError: a layer that is not there. BudgetError: the factors or the map do not fit the budget.
+        ValueError: `units` below 1. IndexError: a layer that is not there.
+        BudgetError: the factors or the map do not fit the budget.
     """
     for layer in layers:
-        network.layout.layer_slice(layer)
+        network.layout.layer_slice(layer)  # refuses a layer there is not
+    if units is not None and units < 1:
+        raise ValueError(f"`units` is {units}; give 1 or more, or leave it out for all.")
     limit = budget or default_budget()
     counts = [min(units or n, n) for n in (network.layout.units[layer - 1] for layer in layers)]
     item = network.weights[0].element_size()
@@ -51,9 +54,7 @@ def unit_block_norm_map(
         limit,
         remedy="fewer `units` or fewer inputs",
     )
-    made = factor_parts(
-        network, x, Gaussian() if likelihood is None else likelihood, memory_bytes=limit.memory_bytes // PART_SHARE
-    )
+    made = factor_parts(network, x, Gaussian() if likelihood is None else likelihood, budget=limit, share=PART_SHARE)
     return unit_norms_from_factors(made, layers[0], layers[1], units)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fimcore.architecture import check_choice
 from fimcore.budget import Budget, check_memory, default_budget
-from fimcore.fisher.blocks import Progress, block, unit_blocks
+from fimcore.fisher.blocks import Progress, block, diagonal, unit_blocks
 from fimcore.fisher.dense import dense
 from fimcore.fisher.dual import dual_matrix, require_rows
 from fimcore.fisher.factors import Factors
@@ -63,7 +63,7 @@ def whitened_spectrum(
         remedy="fewer inputs or a smaller width",
     )
     family = Gaussian() if likelihood is None else likelihood
-    made = factor_parts(network, x, family, memory_bytes=limit.memory_bytes - needed)
+    made = factor_parts(network, x, family, budget=limit, reserved_bytes=needed)
     return whitened_spectrum_from_factors(made, structure, damping, progress)
 
 
@@ -73,6 +73,8 @@ def whitened_spectrum_from_factors(
     """`whitened_spectrum` from factors alone."""
     require_rows(made, "whitened spectrum")
     layout = made.layout
+    # an eigenvalue of F that is rounding of the largest one is lifted by 1 / damping
+    amplified = max(1.0, float(diagonal(made).sum()) / damping)
     if made.samples * made.rows < layout.parameters:
         total: Tensor | None = None
         for layer in range(1, layout.layers + 1):
@@ -83,7 +85,7 @@ def whitened_spectrum_from_factors(
             if progress:
                 progress(layer / layout.layers, f"layer {layer} of {layout.layers}")
         assert total is not None
-        return listed(torch.linalg.eigvalsh(total), layout.parameters)
+        return listed(torch.linalg.eigvalsh(total), layout.parameters, amplified)
     matrix = dense(made, Origin(made.estimator, "", made.samples), progress).matrix
     for layer in range(1, layout.layers + 1):
         rows = layout.layer_slice(layer)
@@ -92,7 +94,7 @@ def whitened_spectrum_from_factors(
         # L^{-1} F L^{-T}, the rows and the columns of one layer at a time
         matrix[rows] = _solved(triangle, matrix[rows])
         matrix[:, rows] = _solved(triangle, matrix[:, rows].T).T
-    return listed(torch.linalg.eigvalsh((matrix + matrix.T) / 2), layout.parameters)
+    return listed(torch.linalg.eigvalsh((matrix + matrix.T) / 2), layout.parameters, amplified)
 
 
 def _layer_share(made: AnyFactors, layer: int, damping: float) -> Tensor:
@@ -152,7 +154,7 @@ def off_block_norm(
     """
     check_choice("structure", structure, WHITENERS)
     family = Gaussian() if likelihood is None else likelihood
-    made = factor_parts(network, x, family, memory_bytes=(budget or default_budget()).memory_bytes)
+    made = factor_parts(network, x, family, budget=budget)
     return off_block_norm_from_factors(made, structure, tol, progress)
 
 

@@ -147,7 +147,7 @@ def test_odd_arguments_are_refused_by_name():
     vector = torch.ones(network.layout.parameters, dtype=torch.float32)
     for structure in STRUCTURES:
         made = fc.fisher(network, x, structure=structure)
-        with pytest.raises(ValueError, match="`vector` is torch.float32, the matrix torch.float64"):
+        with pytest.raises(ValueError, match=r"`vector` is torch\.float32, the matrix torch\.float64"):
             made.matvec(vector)
         with pytest.raises(ValueError, match="`damping` is inf; give a finite number"):
             made.solve(vector.double(), damping=float("inf"))

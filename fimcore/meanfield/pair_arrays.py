@@ -43,7 +43,8 @@ def pair_arrays(activation: str, covariance: FloatArray) -> tuple[FloatArray, Fl
     elif activation == "elu":
         value, slope = _elu(covariance)
     else:
-        value, slope = _closed(activation, variance[:, None], variance[None, :], covariance)
+        found = _closed(activation, variance[:, None], variance[None, :], covariance)
+        value, slope = (0.5 * (part + part.T) for part in found)
     single = [single_moments(activation, float(q)) for q in variance]
     np.fill_diagonal(value, [one.phi_phi for one in single])
     np.fill_diagonal(slope, [one.dphi_dphi for one in single])

@@ -101,7 +101,7 @@ def test_inverse_natural_gradient_and_eigenvalues_agree_with_the_dense_matrix(
     reference = np.linalg.eigvalsh(dense)[::-1]
     np.testing.assert_allclose(unit.eigenvalues(), reference, atol=1e-12 * reference[0])
     condition = reference[0] / max(reference[-1], 1e-300)
-    if 0.0 < reference[-1] and condition < 1e8:
+    if reference[-1] > 0.0 and condition < 1e8:
         tolerance = 1e-13 * condition + 1e-11
         assert unit.condition_number == pytest.approx(condition, rel=1e-3)
         np.testing.assert_allclose(unit.inverse() @ dense, np.eye(size + 1), atol=10 * tolerance)
@@ -136,7 +136,7 @@ def test_no_weights_dead_and_saturated_units():
     assert dead.condition_number == math.inf
     assert not dead.dense().any()
     for call in (dead.inverse, lambda: dead.natural_gradient(np.ones(4))):
-        with pytest.raises(ValueError, match="`damping`.*pseudo-inverse"):
+        with pytest.raises(ValueError, match=r"`damping`.*pseudo-inverse"):
             call()
     np.testing.assert_allclose(dead.natural_gradient(np.ones(4), damping=0.5), 2.0)
     saturated = mf.unit_fisher("tanh", np.full(4, 20.0), 0.0)

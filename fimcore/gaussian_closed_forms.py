@@ -29,7 +29,7 @@ def second_order(activation: str, q1: float, q2: float, c: float) -> tuple[float
             value = 2.0 / math.pi * math.atan2(2.0 * c, math.sqrt(determinant))
             return value, 4.0 / math.pi / math.sqrt(determinant), 16.0 * c / math.pi * determinant**-1.5
         case "sin":
-            value = math.exp(-0.5 * (q1 + q2)) * math.sinh(c) if c < 1.0 else _half_difference(q1, q2, c)
+            value = math.exp(-0.5 * (q1 + q2)) * math.sinh(c) if abs(c) < 1.0 else _half_difference(q1, q2, c)
             return value, 0.5 * (math.exp(c - 0.5 * (q1 + q2)) + math.exp(-c - 0.5 * (q1 + q2))), value
         case "gelu":
             return _gelu(q1, q2, c)

@@ -140,9 +140,6 @@ def test_where_correlation_has_no_law(activation, weight, bias, word):
         law = mf.depth_decay(
             activation, point.weight_variance, bias, (point.q - bias) / point.weight_variance
         ).correlation
-        assert law.law in ("none", "exponential", "algebraic")
-        if law.law != "none":
-            pytest.skip("rounding carries the input to the neighbouring fixed point")
     else:
         law = mf.depth_decay(activation, weight, bias).correlation
     assert law.law == "none"

@@ -53,7 +53,7 @@ def test_expectations_of_a_pair_against_nested_quadrature(activation):
 
 
 @pytest.mark.parametrize("activation", ACTIVATION_NAMES)
-@pytest.mark.parametrize("size", [1e-4, 1.0, 30.0])
+@pytest.mark.parametrize("size", [1e-4, 1.0, 30.0, 3000.0])
 def test_every_pair_against_the_one_pair_quadrature(activation, size):
     """Coinciding, opposite, nearly coinciding and rescaled inputs included."""
     rng = np.random.default_rng(0)

@@ -42,6 +42,32 @@ _OF_QUESTION = {
         "rms_off_unit": "RMS entry between units of the layer, in units of F",
         "rms_ratio": "rms_off_unit over rms_in_unit",
     },
+    "directions": {
+        "structure": "the approximation A of F, or the plain gradient (best multiple of the identity)",
+        "cosine": "cosine of (A + λ)^-1 g with (F + λ)^-1 g in the metric u^T F v; average over networks",
+        "euclidean": "the same cosine in the Euclidean metric; average over networks",
+        "error": "relative Frobenius error |F - A| / |F|; average over networks",
+        **{
+            f"{name}_{end}": f"{words} over networks of `{name}`"
+            for name in ("cosine", "euclidean", "error")
+            for end, words in (("spread", "standard deviation"), ("low", "smallest"), ("high", "largest"))
+        },
+        "rank_cosine": "place by `cosine`, 1 is the largest",
+        "rank_error": "place by `error`, 1 is the smallest",
+        "predicted_error": "mean-field prediction of `error` at these widths; empty: none",
+        "numbers": "numbers that the structure keeps",
+        "build_seconds": "time to make the structure from factors, in s (median over networks in `structures`)",
+        "solve_seconds": "time of one damped solve with its factorisation, in s (median over networks in `structures`)",
+        "note": "why a structure or a network is left out; empty: it is not",
+        "closer": "structure with the smaller error of a pair that the two measures put in opposite orders",
+        "better": "structure with the larger cosine of that pair",
+        "error_closer": "its error",
+        "error_better": "its error",
+        "cosine_closer": "its cosine",
+        "cosine_better": "its cosine",
+        "seeds_agree": "networks in which both orders hold",
+        "damping": "λ in units of the mean diagonal of F",
+    },
     "train": {
         "step": "updates made, each over the full batch",
         "seconds": "time of the updates alone, in s",

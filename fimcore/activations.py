@@ -26,6 +26,11 @@ class Activation:
     value: Callable[[Tensor], Tensor]
     first: Callable[[Tensor], Tensor]
     second: Callable[[Tensor], Tensor]
+    first_from_value: Callable[[Tensor], Tensor] | None = None
+
+    def slope(self, u: Tensor, value: Tensor) -> Tensor:
+        """phi'(u) where phi(u) is known already, from it alone where that is possible."""
+        return self.first(u) if self.first_from_value is None else self.first_from_value(value)
 
     def __call__(self, u: Tensor) -> Tensor:
         """phi(u), elementwise."""
@@ -112,14 +117,14 @@ def _identity(u: Tensor) -> Tensor:
 _ACTIVATIONS = {
     activation.name: activation
     for activation in (
-        Activation("tanh", torch.tanh, _tanh_first, _tanh_second),
+        Activation("tanh", torch.tanh, _tanh_first, _tanh_second, lambda a: 1 - a.square()),
         Activation("erf", torch.erf, _erf_first, _erf_second),
-        Activation("relu", torch.relu, _step, torch.zeros_like),
-        Activation("leaky_relu", _leaky_relu, _leaky_first, torch.zeros_like),
+        Activation("relu", torch.relu, _step, torch.zeros_like, _step),
+        Activation("leaky_relu", _leaky_relu, _leaky_first, torch.zeros_like, _leaky_first),
         Activation("gelu", torch.nn.functional.gelu, _gelu_first, _gelu_second),
         Activation("silu", torch.nn.functional.silu, _silu_first, _silu_second),
         Activation("softplus", torch.nn.functional.softplus, torch.sigmoid, _sigmoid_first),
-        Activation("sigmoid", torch.sigmoid, _sigmoid_first, _sigmoid_second),
+        Activation("sigmoid", torch.sigmoid, _sigmoid_first, _sigmoid_second, lambda a: a * (1 - a)),
         Activation("sin", torch.sin, torch.cos, _minus_sin),
         Activation("elu", torch.nn.functional.elu, _elu_first, _elu_second),
         Activation("linear", _identity, torch.ones_like, torch.zeros_like),

@@ -53,3 +53,9 @@ def test_dtype_is_kept(name):
 def test_unknown_name_lists_the_choices():
     with pytest.raises(ValueError, match="`activation` is 'swish'; choose one of tanh, erf"):
         activation("swish")
+
+
+@pytest.mark.parametrize("name", fc.ACTIVATION_NAMES)
+def test_slope_from_the_value_is_the_slope(name):
+    phi, u = activation(name), torch.linspace(-6, 6, 241, dtype=torch.float64)
+    torch.testing.assert_close(phi.slope(u, phi(u)), phi.first(u), rtol=1e-14, atol=1e-15)

@@ -19,8 +19,10 @@ from fimcore.fisher.products import empty, product
 Progress = Callable[..., object]
 
 # Products of inputs held at once by `unit_blocks`: about the second-level cache of a core.
-OUTER_BYTES = 2**20
-UNIT_CUTS = 6
+OUTER_BYTES = 2**21
+UNIT_CUTS = 3
+# For so few units their weighted inputs cost less than the products of all inputs.
+FEW_UNITS = 4
 FEWEST_INPUTS = 128
 
 
@@ -64,24 +66,33 @@ def unit_blocks(made: AnyFactors, layer: int) -> Tensor:
         fresh = result is None
         if result is None:
             result = empty((units, size, size), a)
-        item = a.element_size()
-        # a cut holds some rows of the half matrix: few cuts waste products, many make them small
-        cut = max(1, min(-(-size // UNIT_CUTS), OUTER_BYTES // (FEWEST_INPUTS * size * item)))
-        chunk = max(FEWEST_INPUTS, OUTER_BYTES // (cut * size * item))
-        for start in range(0, size, cut):
-            stop = min(start + cut, size)
-            found: Tensor | None = None
-            for first in range(0, a.shape[0], chunk):
-                some = a[first : first + chunk]
-                outer = (some[:, start:stop, None] * some[:, None, start:]).reshape(some.shape[0], -1)
-                summed = product(strength[first : first + chunk], outer)
-                found = summed if found is None else found.add_(summed)
-            assert found is not None
-            found = found.reshape(units, stop - start, size - start)
-            put(result[:, start:stop, start:], found, add=not fresh)
-            put(result[:, stop:, start:stop], found[:, :, stop - start :].transpose(1, 2), add=not fresh)
+        if units <= FEW_UNITS:
+            found = torch.stack([product(a * column[:, None], a) for column in strength.T])
+            put(result, found, add=not fresh)
+        else:
+            _write_unit_blocks(result, a, strength, add=not fresh)
     assert result is not None
     return result
+
+
+def _write_unit_blocks(result: Tensor, a: Tensor, strength: Tensor, *, add: bool) -> None:
+    """sum_x S_i(x) a_a(x) a_b(x) of some inputs into (n, k, k), a cut of a's coordinates and a chunk of inputs at a time."""
+    units, size, item = result.shape[0], a.shape[1], a.element_size()
+    # few cuts waste products, many make them small
+    cut = max(1, min(-(-size // UNIT_CUTS), OUTER_BYTES // (FEWEST_INPUTS * size * item)))
+    chunk = max(FEWEST_INPUTS, OUTER_BYTES // (cut * size * item))
+    for start in range(0, size, cut):
+        stop = min(start + cut, size)
+        found: Tensor | None = None
+        for first in range(0, a.shape[0], chunk):
+            some = a[first : first + chunk]
+            outer = (some[:, start:stop, None] * some[:, None, start:]).reshape(some.shape[0], -1)
+            more = product(strength[first : first + chunk], outer)
+            found = more if found is None else found.add_(more)
+        assert found is not None
+        found = found.reshape(units, stop - start, size - start)
+        put(result[:, start:stop, start:], found, add)
+        put(result[:, stop:, start:stop], found[:, :, stop - start :].transpose(1, 2), add)
 
 
 def diagonal(made: AnyFactors) -> Tensor:

@@ -17,6 +17,7 @@ from fimcore.activations import activation
 from fimcore.budget import Budget, check_memory
 from fimcore.fisher.curvature import Curvature
 from fimcore.fisher.output_rows import ESTIMATORS, OutputRows, check_estimator, output_plan, rows_count
+from fimcore.fisher.products import contraction
 from fimcore.likelihoods import Likelihood
 from fimcore.networks import ForwardPass, Network
 from fimcore.parameters import ParameterLayout
@@ -114,14 +115,14 @@ class Factors:
         for layer in range(1, len(self.inputs)):
             weight = self.network.weights[layer]
             moved = torch.addmm(self.inputs[layer] @ grids[layer].T, moved * self.slopes[layer - 1], weight.T)
-        return (self.signals[-1] * moved[:, None, :]).sum(dim=2)
+        return contraction("nrc,nc->nr", self.signals[-1], moved)
 
     def _back(self, weights: Tensor) -> list[Tensor]:
         """J^T t of one weighting (N, R) of the rows: one (n_l, k_l) tensor a layer."""
         if self.rows <= FEW_ROWS:
             pulled = [(delta * weights[:, :, None]).sum(dim=1) for delta in self.signals]
         else:
-            pulled = [(self.signals[-1] * weights[:, :, None]).sum(dim=1)]
+            pulled = [contraction("nrc,nr->nc", self.signals[-1], weights)]
             for layer in range(len(self.inputs) - 1, 0, -1):
                 pulled.append((pulled[-1] @ self.network.weights[layer]) * self.slopes[layer - 1])
             pulled.reverse()
@@ -234,7 +235,7 @@ def factors_from_rows(network: Network, passed: ForwardPass, rows: OutputRows, e
         inputs.append(appended)
     phi = activation(network.activation)
     hidden = passed.preactivations[:-1]
-    first = tuple(phi.first(u) for u in hidden)
+    first = tuple(phi.slope(u, a) for u, a in zip(hidden, passed.activations[1:], strict=True))
     signals = _backpropagate(network, first, rows.root)
     curvature = None
     if rows.scores is not None:

@@ -15,9 +15,11 @@ from fimcore.fisher.factors import ALL, Factors
 from fimcore.fisher.products import product
 
 # Bytes of one tile: about the second-level cache of a core. On a GPU a tile is only there to bound memory.
-TILE_BYTES = {"cpu": 2**20, "cuda": 2**26}
-# Cuts of a layer's inputs where both sides of the block are one layer, and products of inputs in one cut at most.
+TILE_BYTES = {"cpu": 2**21, "cuda": 2**26}
+# Cuts of a layer's inputs and of its units where both sides of the block are one layer: more of them multiply fewer products
+# twice; and products of inputs in one cut at most.
 INPUT_CUTS = 4
+UNIT_STEPS = 4
 CUT_PRODUCTS = 2048
 # Bytes of what is multiplied to make a tile; more inputs are taken in chunks, of this many at least.
 WORK_BYTES = 2**23
@@ -60,7 +62,9 @@ def write_layer_pair(
         add = True
     cut = max(1, min(-(-a.shape[1] // INPUT_CUTS) if symmetric else a.shape[1], CUT_PRODUCTS // b.shape[1]))
     tile = TILE_BYTES.get(made.device.type, TILE_BYTES["cuda"])
-    step = max(1, min(count, tile // (columns * cut * b.shape[1] * a.element_size())))
+    step = max(
+        1, min(-(-count // UNIT_STEPS) if symmetric else count, tile // (columns * cut * b.shape[1] * a.element_size()))
+    )
     each = (step * columns + cut * b.shape[1]) * a.element_size()
     chunks = _chunks(a.shape[0], max(FEWEST_INPUTS, WORK_BYTES // each))
     keep = len(chunks) == 1 and a.shape[0] * a.shape[1] * b.shape[1] * a.element_size() <= KEPT_BYTES

@@ -29,6 +29,13 @@ def symmetric_product(left: Tensor) -> Tensor:
     return left.T @ left
 
 
+def contraction(subscripts: str, rows: Tensor, weights: Tensor) -> Tensor:
+    """A sum of products as `einsum` writes it, for many small matrices against one vector each."""
+    if on_numpy(rows):
+        return torch.from_numpy(np.einsum(subscripts, rows.numpy(), weights.numpy()))
+    return torch.einsum(subscripts, rows, weights)
+
+
 def gram_triangle(left: Tensor) -> Tensor:
     """One triangle of left^T left, zero in the other: half the work of the whole, and no mirroring. float64."""
     if on_numpy(left):

@@ -33,10 +33,10 @@ class Categorical:
         return classes.to(outputs.device)
 
     def score(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """e_y - g."""
+        """e_y - g, with 1 - g_y as the sum of the others, which keeps the digits of a confident answer."""
         chosen = self._labels(outputs, labels)[:, None]
         g = self._probabilities(outputs)
-        return (-g).scatter(1, chosen, self._complements(g).gather(1, chosen))
+        return (-g).scatter(1, chosen, g.scatter(1, chosen, 0).sum(dim=1, keepdim=True))
 
     def output_fisher(self, outputs: Tensor) -> Tensor:
         """diag(g) - g g^T."""

@@ -209,6 +209,9 @@ def _tile_sums(rows: _Tile, columns: _Tile) -> PairSums:
             each = kernel.shape[0] // count
             kernel.view(count, each, gram.shape[1], each).mul_(gram[:, None, :, None])
         kernels.append(kernel)
+        if rows.strengths[layer].shape[0] == 1:  # the only unit's block is the layer's
+            units.append(_dot(kernel, kernel))
+            continue
         strength = gram_of(rows.strengths[layer], columns.strengths[layer])
         units.append(_dot(strength.mul_(gram), gram))
     layers = len(kernels)

@@ -23,6 +23,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP_INSTALL := install --quiet --no-input --disable-pip-version-check
 
+# Tests in two processes, each with a server and a browser of its own where it needs one; WORKERS=0 runs them one by one.
+WORKERS ?= 2
+SIDE_BY_SIDE = --numprocesses $(WORKERS)
+
 # The first interpreter that is 3.11 or newer; PYTHON=… overrides it.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
@@ -64,14 +68,14 @@ format: $(STAMP)
 	@$(BIN)/python -m ruff check --fix . ; $(BIN)/python -m ruff format .
 
 unit: $(STAMP)
-	@echo "== unit tests" && $(BIN)/python -m pytest tests --ignore=tests/app --ignore=tests/browser
+	@echo "== unit tests" && $(BIN)/python -m pytest tests --ignore=tests/app --ignore=tests/browser $(SIDE_BY_SIDE)
 
 pages: $(STAMP)
-	@echo "== page tests" && $(BIN)/python -m pytest tests/app
+	@echo "== page tests" && $(BIN)/python -m pytest tests/app $(SIDE_BY_SIDE)
 
 # A process of its own: the browser driver keeps an event loop, which other tests should not meet.
 browser: $(STAMP)
-	@echo "== browser tests" && $(BIN)/python -m pytest tests/browser
+	@echo "== browser tests" && $(BIN)/python -m pytest tests/browser $(SIDE_BY_SIDE)
 
 test: lint unit pages browser
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from hypothesis import HealthCheck, settings
+import os
+
+# before numpy is imported: two test processes with two threads each wait for one another most of the time
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import torch  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile(
     "fimcore", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

@@ -30,8 +30,8 @@ from fimcore.norms import BlockNorms
 
 CHUNK_BYTES = 32 * 2**20
 CHUNK_FLOPS = 4e9  # about 50 ms on one core, so that a cancel is heard soon
-# Rows of a tile of K^l: half a megabyte in float64.
-TILE_ROWS = 256
+# Rows of a tile of K^l: a third of a megabyte in float64.
+TILE_ROWS = 192
 # Of the memory allowed, what one of the two parts held at once may take (its factors in float64 beside the original).
 PART_SHARE = 5
 

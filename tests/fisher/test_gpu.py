@@ -9,10 +9,8 @@ import torch
 import fimcore as fc
 from fimcore.fisher import ESTIMATORS, STRUCTURES, FactorParts, entry, factor_parts, factors, from_factors
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(),
-    reason="this machine has no GPU that torch can use (torch.cuda.is_available() is False)",
-)
+if not torch.cuda.is_available():
+    pytest.skip("this machine has no GPU that torch can use", allow_module_level=True)
 
 FAMILIES = [fc.Gaussian(variance=2.5), fc.GaussianWithVariance(), fc.Categorical(), fc.Bernoulli(), fc.Poisson()]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 5e-4}

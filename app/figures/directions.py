@@ -12,7 +12,7 @@ from figures import style
 
 from fimcore.experiments.directions_spec import KINDS
 
-FISHER, EUCLIDEAN, ERROR, PREDICTED = "Metric of F", "Euclidean", "Measured", "Predicted"
+FISHER, EUCLIDEAN, ERROR, PREDICTED = "Metric of F, uᵀ F v", "Euclidean", "Measured", "Predicted"
 RISES = "Better direction than its error suggests"
 FALLS = "Worse direction than its error suggests"
 STAYS = "At most one place apart"
@@ -111,7 +111,7 @@ def ranks(table: pd.DataFrame, dark: bool) -> go.Figure:
         _slopes(made, rows[chosen], name, index, dark)
     made.add_scatter(
         x=np.full(count, 1.04),
-        y=np.arange(1, count + 1),
+        y=-np.arange(1, count + 1),
         mode="text",
         text=[f"\u00a0\u00a0{KINDS[kind].label}" for kind in by_error],
         textposition="middle right",
@@ -123,9 +123,9 @@ def ranks(table: pd.DataFrame, dark: bool) -> go.Figure:
     labels = [KINDS[kind].label for kind in by_direction]
     made.update_yaxes(
         tickmode="array",
-        tickvals=list(range(1, count + 1)),
+        tickvals=[-place for place in range(1, count + 1)],  # an axis upside down has no ticks in a file
         ticktext=labels,
-        range=[count + 0.5, 0.5],
+        range=[-count - 0.5, -0.5],
         ticks="",
         showgrid=False,
         title=None,
@@ -148,7 +148,7 @@ def _slopes(made: go.Figure, rows: pd.DataFrame, name: str, index: int, dark: bo
     words: list[str] = []
     for _, row in rows.iterrows():
         x += [0.0, 1.0, np.nan]
-        y += [row["rank_cosine"], row["rank_error"], np.nan]
+        y += [-row["rank_cosine"], -row["rank_error"], np.nan]
         label = KINDS[row["structure"]].label
         words += [f"{label}: {row['rank_cosine']:.0f}. by direction, {row['rank_error']:.0f}. by error"] * 3
     if not x:
@@ -168,7 +168,11 @@ def _slopes(made: go.Figure, rows: pd.DataFrame, name: str, index: int, dark: bo
 def sweep(table: pd.DataFrame, damping: float, dark: bool) -> go.Figure:
     """Cosine in the metric of F against relative damping, one line a structure: averages over the networks."""
     made = style.figure(
-        dark=dark, x="Damping λ / mean diagonal of F", y="Cosine with the exact direction", log_x=True, height=520
+        dark=dark,
+        x="Damping λ / mean diagonal of F",
+        y="Cosine with the exact direction, uᵀ F v",
+        log_x=True,
+        height=520,
     )
     known = table[table["cosine"].notna()]
     for place, (kind, words) in enumerate(KINDS.items()):

@@ -22,7 +22,7 @@ DAMPING_NAMES = ("10⁻⁵", "10⁻⁴", "0.001", "0.01", "0.1", "0.3", "1")
 MOST_BYTES = 3 * 2**28
 MOST_FLOPS = 2e12
 # Against matrix products: factorisations of middling matrices, eigenvectors, and arrays that wait for memory.
-FACTORISING, EIGENVECTORS, STREAMING = 3.0, 40.0, 10.0
+FACTORISING, EIGENVECTORS, STREAMING = 3.0, 40.0, 150.0
 
 
 @dataclass(frozen=True)

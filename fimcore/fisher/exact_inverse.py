@@ -52,11 +52,32 @@ class ExactInverse:
             return solved
         if damping == 0:
             raise singular(self.matrix, damping)
-        solved[own] = vector[own]
-        inside = solve_positive(self.matrix, jacobian_product(self.made, solved)[:, None], damping)[:, 0]
-        back = transpose_product(self.made, inside)[own] / self.made.samples
-        solved[own] = (vector[own] - back) / damping
+        inside = solve_positive(self.matrix, self._along(vector)[:, None], damping)[:, 0]
+        solved[own] = (vector[own] - self._back(inside) / self.made.samples) / damping
         return solved
+
+    def _along(self, vector: Tensor) -> Tensor:
+        """J v, of one layer with its columns only: (N R,)."""
+        if self.layer is None:
+            return jacobian_product(self.made, vector)
+        grid = vector[self.part].reshape(self.made.layout.units[self.layer - 1], -1)
+        found = []
+        for part in self.made.parts:
+            moved = part.inputs[self.layer - 1] @ grid.T
+            found.append((part.signals[self.layer - 1] * moved[:, None, :]).sum(dim=2).reshape(-1))
+        return torch.cat(found)
+
+    def _back(self, rows: Tensor) -> Tensor:
+        """J^T t, of one layer its part only."""
+        if self.layer is None:
+            return transpose_product(self.made, rows)
+        grids = []
+        pieces = rows.split(self.made.part_size * self.made.rows)
+        for part, piece in zip(self.made.parts, pieces, strict=True):
+            signals = part.signals[self.layer - 1]
+            pulled = (signals * piece.reshape(part.samples, part.rows, 1)).sum(dim=1)
+            grids.append(pulled.T @ part.inputs[self.layer - 1])
+        return torch.stack(grids).sum(dim=0).reshape(-1)
 
     def trace(self) -> float:
         """tr F."""

@@ -39,7 +39,7 @@ def test_both_measures_are_drawn_and_said(open_app):
     page = open_app(SMALL)
     expect(page.get_by_role("heading", level=1)).to_have_text("Which approximation keeps the natural direction?")
     result = directions.run(SPEC)
-    np.testing.assert_allclose(points(page, "cosines", "Metric of F"), result.table["cosine"], rtol=1e-5)
+    np.testing.assert_allclose(points(page, "cosines", "Metric of F, uᵀ F v"), result.table["cosine"], rtol=1e-5)
     np.testing.assert_allclose(points(page, "cosines", "Euclidean"), result.table["euclidean"], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(points(page, "errors", "Measured"), result.table["error"], rtol=1e-5)
     alt = page.locator('[role="figure"]').first.get_attribute("aria-label") or ""
@@ -50,12 +50,12 @@ def test_both_measures_are_drawn_and_said(open_app):
 
 def test_damping_changes_picture_and_address_and_files_have_the_numbers(open_app):
     page = open_app(SMALL)
-    before = points(page, "cosines", "Metric of F")
+    before = points(page, "cosines", "Metric of F, uᵀ F v")
     slide_to(page, "lam", "0.3")
     wait_for_address(page, lam="0.3")
     settle(page)
     result = directions.run(SPEC.model_copy(update={"damping": 0.3}))
-    after = points(page, "cosines", "Metric of F")
+    after = points(page, "cosines", "Metric of F, uᵀ F v")
     assert after != before
     np.testing.assert_allclose(after, result.table["cosine"], rtol=1e-5)
 

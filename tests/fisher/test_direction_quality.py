@@ -89,6 +89,16 @@ def test_the_inverses_of_the_layers_are_those_of_the_layer_blocks(samples):
     assert own**0.5 == pytest.approx(blocks.frobenius_norm(), rel=1e-12)
 
 
+@pytest.mark.parametrize("layer", [None, 1, 2])
+def test_inverses_do_not_depend_on_the_parts_of_the_inputs(layer):
+    network = fc.sample_network(fc.Architecture((3, 9, 8, 2)), 0)
+    x = fc.inputs.gaussian(7, 3, 1)
+    vector = torch.randn(network.layout.parameters, dtype=torch.float64)
+    inverses = [exact_inverse(factor_parts(network, x, fc.Gaussian(), size=size), layer) for size in (7, 3)]
+    assert not inverses[0].primal
+    torch.testing.assert_close(*[inverse.solve(vector, 1e-2) for inverse in inverses], rtol=1e-9, atol=1e-11)
+
+
 def test_what_cannot_be_inverted_is_refused():
     inverse = exact_inverse(made_of(samples=5))
     with pytest.raises(ValueError, match="`damping` is 0"):

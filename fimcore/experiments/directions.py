@@ -188,7 +188,7 @@ class _Aim:
             except ValueError as trouble:
                 reason = str(trouble)
                 solved.append(torch.full_like(self.gradient, torch.nan))
-            if damping == spec.damping:
+            if place == 1:  # later ones may use what the first has factorised
                 seconds = time.perf_counter() - began
             yield place / len(spec.swept), None
         found = torch.stack(solved, dim=1)

@@ -14,7 +14,6 @@ from torch import Tensor
 from fimcore.fisher.blocks import Progress, unit_blocks
 from fimcore.fisher.layer_pairs import write_layer_pair
 from fimcore.fisher.parts import AnyFactors, counted
-from fimcore.fisher.products import empty
 from fimcore.fisher.structures import FisherStructure, Origin, check_out, descending, solve_symmetric
 from fimcore.fisher.unit_structure import UnitStructure
 
@@ -123,7 +122,7 @@ def layer_blocks(
     for number, part in enumerate(made.parts):
         for layer, size in enumerate(layout.layer_sizes, start=1):
             if len(blocks) < layer:
-                blocks.append(empty((size, size), part.inputs[0]))
+                blocks.append(part.inputs[0].new_empty((size, size)))
             if number == 0:
                 check_out(blocks[layer - 1], (size, size), part.inputs[0])
             write_layer_pair(blocks[layer - 1], None, part, layer, layer, 1 / made.samples, add=number > 0)

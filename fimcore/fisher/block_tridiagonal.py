@@ -16,7 +16,6 @@ from torch import Tensor
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.layer_pairs import write_layer_pair
 from fimcore.fisher.parts import AnyFactors, counted
-from fimcore.fisher.products import empty
 from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, solve_symmetric
 
 
@@ -126,7 +125,7 @@ def block_tridiagonal(made: AnyFactors, origin: Origin, progress: Progress | Non
         for layer, other in pairs:
             if number == 0:
                 shape = (layout.layer_sizes[layer - 1], layout.layer_sizes[other - 1])
-                blocks[layer, other] = empty(shape, part.inputs[0])
+                blocks[layer, other] = part.inputs[0].new_empty(shape)
             write_layer_pair(blocks[layer, other], None, part, layer, other, 1 / made.samples, add=number > 0)
             if other > layer or layer == layout.layers:
                 report(layer, part)

@@ -14,7 +14,7 @@ from torch import Tensor
 from fimcore.fisher.factors import ALL, Factors
 from fimcore.fisher.layer_pairs import put, write_layer_pair
 from fimcore.fisher.parts import AnyFactors, summed
-from fimcore.fisher.products import empty, product
+from fimcore.fisher.products import product
 
 Progress = Callable[..., object]
 
@@ -37,7 +37,7 @@ def block(made: AnyFactors, layer: int, other_layer: int, units: slice = ALL, ot
     for part in made.parts:
         fresh = result is None
         if result is None:
-            result = empty((count, columns), part.inputs[0])
+            result = part.inputs[0].new_empty((count, columns))
         write_layer_pair(
             result,
             None,
@@ -65,7 +65,7 @@ def unit_blocks(made: AnyFactors, layer: int) -> Tensor:
         a, strength = part.inputs[layer - 1], part.unit_strength(layer) / made.samples
         fresh = result is None
         if result is None:
-            result = empty((units, size, size), a)
+            result = a.new_empty((units, size, size))
         if units <= FEW_UNITS:
             found = torch.stack([product(a * column[:, None], a) for column in strength.T])
             put(result, found, add=not fresh)

@@ -13,7 +13,6 @@ from torch import Tensor
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.layer_pairs import write_layer_pair
 from fimcore.fisher.parts import AnyFactors
-from fimcore.fisher.products import empty
 from fimcore.fisher.structures import FisherStructure, Origin, check_out, descending, solve_symmetric
 
 
@@ -67,7 +66,8 @@ def dense(made: AnyFactors, origin: Origin, progress: Progress | None = None, ou
     matrix, done = out, 0
     for number, part in enumerate(made.parts):
         if matrix is None:
-            matrix = empty((layout.parameters, layout.parameters), part.inputs[0])
+            # in the system's small pages: large ones are faster or several times slower to touch first, as it happens
+            matrix = part.inputs[0].new_empty((layout.parameters, layout.parameters))
         if number == 0:
             check_out(matrix, (layout.parameters, layout.parameters), part.inputs[0])
         for layer, other in pairs:

@@ -13,7 +13,7 @@ from torch import Tensor
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.parts import AnyFactors
-from fimcore.fisher.products import empty, product
+from fimcore.fisher.products import product
 
 
 def require_rows(made: AnyFactors, what: str) -> None:
@@ -43,7 +43,7 @@ def dual_matrix(made: AnyFactors, layers: Sequence[int], progress: Progress | No
                 kernel = layer_kernel(left, right, layer)
                 kernel /= made.samples
                 if total is None:
-                    total = kernel if left.samples == made.samples else empty((side, side), kernel)
+                    total = kernel if left.samples == made.samples else kernel.new_empty((side, side))
                 if number == 0:
                     if total is not kernel:
                         total[row, column] = kernel

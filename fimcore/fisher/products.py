@@ -1,4 +1,4 @@
-"""The large matrix products, and memory for their results.
+"""The large matrix products.
 
 On the CPU through numpy, whose BLAS is often faster than torch's on the same arrays, and which recognises A^T A and computes one
 triangle of it only; on other devices through torch.
@@ -42,17 +42,6 @@ def gram_triangle(left: Tensor) -> Tensor:
         # BLAS counts columns first: its upper triangle is our lower one
         return torch.from_numpy(dsyrk(1.0, left.numpy(), trans=1).T)
     return (left.T @ left).tril()
-
-
-def empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Uninitialised memory in the dtype and on the device of `like`.
-
-    On the CPU from numpy, which asks the system for large pages: the first touch of a fresh array of hundreds of megabytes
-    costs several times less than in pages of 4 kB.
-    """
-    if on_numpy(like):
-        return torch.from_numpy(np.empty(shape, _NUMPY_TYPES[like.dtype]))
-    return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
 def on_numpy(tensor: Tensor) -> bool:

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from drawing import Area, Drawing, Path, Shape, Text
 from figures.style import ink, log_ticks, quiet
 from fonts import width_of
+from heatmap_shapes import heatmap_shapes
 
 WIDTH, HEIGHT, LEFT, RIGHT, SIZE = 880.0, 420.0, 84.0, 24.0, 14.0
 PAPER = {False: "#ffffff", True: "#0f1720"}
@@ -70,8 +71,12 @@ def draw(figure: go.Figure, title: str, captions: Sequence[str], dark: bool) -> 
     y = _axis(figure.layout.yaxis, [each for _, _, each in curves], bottom, top)
     shapes: list[Shape] = [Text(LEFT, 30, title, 18, ink(dark), bold=True)]
     shapes += _grid(figure, x, y, dark)
+    window = (LEFT, WIDTH - RIGHT, top, bottom)
     for trace, across, up in curves:
-        shapes += _trace(trace, x.at(across), y.at(up), dark)
+        if trace.type == "heatmap":
+            shapes += heatmap_shapes(trace, x.at(across), y.at(up), window)
+        else:
+            shapes += _trace(trace, x.at(across), y.at(up), dark)
     shapes += _legend(legend, dark)
     base = bottom + 74
     shapes += [Text(LEFT, base + 20 * row, line, 13, ink(dark)) for row, line in enumerate(lines)]

@@ -30,6 +30,7 @@ warm_up.once()
 PAGES = (
     ("explore.py", "Explore", "", "explore"),
     ("width.py", "Width", "width", "width"),
+    ("phase.py", "Phase", "phase", "phase"),
     ("directions.py", "Directions", "directions", "directions"),
     ("train.py", "Train", "train", "train"),
     ("about.py", "About", "about", None),

@@ -70,6 +70,11 @@ class Setting:
             low = above + (control.step or 1)
         return (low if control.low is None else control.low), (high if control.high is None else control.high)
 
+    def offers(self, value: Any) -> bool:
+        """Whether the widget can show a value: pages may list more choices of one setting than others do."""
+        control = self.control
+        return self.many or control.widget not in ("choice", "select") or value in control.options
+
     @property
     def noun(self) -> str:
         """The label inside a sentence: lower case, without the symbol at its end."""
@@ -243,6 +248,8 @@ def move(before: str | None, after: str | None) -> None:
         if value_of(setting) != setting.default:
             chosen.add(key)
         elif key not in chosen and key in new:
+            apply({key: new[key].default})
+        if key in new and not new[key].offers(value_of(setting)):
             apply({key: new[key].default})
 
 

@@ -19,7 +19,15 @@ def violations(page) -> list:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "path", ["/?S=1&n=8", "/width?S=2&N=50&w0=8&w1=16", "/directions?n=8&S=2&N=100", "/about", "/?out=softmax&n=9999"]
+    "path",
+    [
+        "/?S=1&n=8",
+        "/width?S=2&N=50&w0=8&w1=16",
+        "/phase?n=16&S=2&N=20&D=4",
+        "/directions?n=8&S=2&N=100",
+        "/about",
+        "/?out=softmax&n=9999",
+    ],
 )
 def test_no_violations(open_app, path, scheme):
     page = open_app(path, color_scheme=scheme)

@@ -7,7 +7,14 @@ from playwright.sync_api import expect
 
 from tests.browser.driver import PHONE, sideways_scroll
 
-PAGES = {"/": "Fisher matrix", "/width": "", "/directions": "natural direction", "/train": "", "/about": ""}
+PAGES = {
+    "/": "Fisher matrix",
+    "/width": "",
+    "/phase": "signal",
+    "/directions": "natural direction",
+    "/train": "",
+    "/about": "",
+}
 
 
 @pytest.mark.parametrize("path", PAGES)

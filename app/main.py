@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -26,24 +27,23 @@ st.set_page_config(
 )
 warm_up.once()
 
-# File, title, address, question; a page without a question has no network.
+# Group, file, title, address, question; a page without a question has no network. A group of several pages is a menu.
 PAGES = (
-    ("explore.py", "Explore", "", "explore"),
-    ("width.py", "Width", "width", "width"),
-    ("phase.py", "Phase", "phase", "phase"),
-    ("directions.py", "Directions", "directions", "directions"),
-    ("train.py", "Train", "train", "train"),
-    ("about.py", "About", "about", None),
+    ("", "explore.py", "Explore", "", "explore"),
+    ("", "width.py", "Width", "width", "width"),
+    ("", "phase.py", "Phase", "phase", "phase"),
+    ("", "directions.py", "Directions", "directions", "directions"),
+    ("", "train.py", "Train", "train", "train"),
+    ("", "about.py", "About", "about", None),
 )
-present = [entry for entry in PAGES if (_HERE / "views" / entry[0]).exists()]
-chosen = st.navigation(
-    [
+present = [entry for entry in PAGES if (_HERE / "views" / entry[1]).exists()]
+groups: dict[str, list[Any]] = {}
+for group, file, title, address, _ in present:
+    groups.setdefault(group, []).append(
         st.Page(_HERE / "views" / file, title=title, url_path=address or None, default=not address)
-        for file, title, address, _ in present
-    ],
-    position="top",
-)
-question = {address: name for _, _, address, name in present}[chosen.url_path]
+    )
+chosen = st.navigation(groups, position="top")
+question = {address: name for *_, address, name in present}[chosen.url_path]
 
 permalinks.arrive(question)
 page.header()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fimcore.experiments.column_words import column_words
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.number_words import number, with_spread
 
 FEWEST_SEEDS = 4  # below, a comparison has no other word than "too few seeds to say"
 LICENCE = "Apache-2.0"
@@ -217,7 +218,7 @@ def verdict(quantity: str, measured: NDArray[np.float64], predicted: float, reas
         return Verdict(quantity, "too few seeds to say", f"{quantity}: nothing finite was measured.")
     mean, count = float(values.mean()), len(values)
     spread = float(values.std(ddof=1)) if count > 1 else 0.0
-    facts = f"measured {mean:.3g} ± {spread:.2g} ({count} seeds), predicted {predicted:.3g}"
+    facts = f"measured {with_spread(mean, spread, count)}, predicted {number(predicted)}"
     if count < FEWEST_SEEDS:
         word = "too few seeds to say"
     elif abs(mean - predicted) <= 2 * spread:

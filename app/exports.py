@@ -18,6 +18,7 @@ KINDS = {
     "NPZ": ("npz", "application/octet-stream"),
     "JSON": ("json", "application/json"),
     "Python": ("py", "text/x-python"),
+    "HTML": ("html", "text/html"),
 }
 
 
@@ -31,15 +32,19 @@ def export_menu(
     label: str = "Export",
     table: str = "",
     csv: Callable[[], str] | None = None,
+    html: Callable[[], str] | None = None,
 ) -> None:
-    """`label` ▾: PNG, SVG, CSV, NPZ, JSON, Python. A picture that is not given is left out.
+    """`label` ▾: PNG, SVG, CSV, NPZ, JSON, Python, HTML. A picture or page that is not given is left out.
 
     name: added to the file names, "fimcore-width-<name>.csv". png, svg: draw the picture with its caption, settings and link.
     table: name of the table behind this picture, for the CSV (the first one where left out); csv: makes the CSV instead.
+    html: makes a page that works offline.
     """
     place = f"{result.question}-{key}" if key else result.question
     with st.popover(label, icon=":material/download:", key=f"export-{place}"):
-        for kind, make in files(result, permalinks.current_address(result.question), png, svg, table, csv).items():
+        for kind, make in files(
+            result, permalinks.current_address(result.question), png, svg, table, csv, html
+        ).items():
             suffix, media = KINDS[kind]
             st.download_button(
                 kind,
@@ -66,6 +71,7 @@ def files(
     svg: Callable[[], bytes | str] | None = None,
     table: str = "",
     csv: Callable[[], str] | None = None,
+    html: Callable[[], str] | None = None,
 ) -> dict[str, File]:
     """Kind to a function that makes the file; nothing is made before it is called."""
     made: dict[str, File | None] = {
@@ -75,6 +81,7 @@ def files(
         "NPZ": lambda: result.to_npz(address),
         "JSON": lambda: json.dumps(result.to_json(address), indent=2, ensure_ascii=False),
         "Python": lambda: result.to_script(address),
+        "HTML": html,
     }
     return {kind: make for kind, make in made.items() if make is not None}
 

@@ -34,7 +34,8 @@ PAGES = (
     ("", "phase.py", "Phase", "phase", "phase"),
     ("", "directions.py", "Directions", "directions", "directions"),
     ("", "train.py", "Train", "train", "train"),
-    ("", "about.py", "About", "about", None),
+    ("Learn", "report.py", "Sanity report", "report", "report"),
+    ("Learn", "about.py", "About", "about", None),
 )
 present = [entry for entry in PAGES if (_HERE / "views" / entry[1]).exists()]
 groups: dict[str, list[Any]] = {}

@@ -16,6 +16,9 @@ SLOW = ("torch", "plotly.graph_objects", "pandas", "scipy.special", "scipy.linal
 # Question, function, fields it does not depend on: what a first visitor sees.
 DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("width", "run", ()),
+    ("phase", "run", ()),
+    ("directions", "run", ()),
+    ("report", "run", ()),
     ("train", "run", ()),
 )
 

@@ -1,6 +1,7 @@
 """The command `fimcore`: opens the dashboard, answers one question with the numbers of its page, or measures this machine.
 
-Exit codes: 0 done, 2 input that cannot be used (one line a fault on stderr), 130 interrupted, 141 the reader went away.
+Exit codes: 0 done, 1 a prediction that claims to apply failed (report), 2 input that cannot be used (one line a fault on stderr),
+130 interrupted, 141 the reader went away.
 Nothing heavy is imported before a command needs it: `fimcore --help` answers without torch or streamlit.
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from fimcore.experiments.result import Result
 
-BAD_INPUT, INTERRUPTED, READER_GONE = 2, 130, 141
+FAILED, BAD_INPUT, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 ROWS_SHOWN = 24
 OUT_SUFFIXES = (".json", ".csv", ".npz", ".py")
 
@@ -77,6 +78,7 @@ def _dispatch(words: list[str]) -> int:
     )
     commands.add_parser("app", help="open the dashboard on this machine", add_help=False)
     commands.add_parser("run", help=f"answer one question: {', '.join(QUESTIONS)}", add_help=False)
+    commands.add_parser("report", help="hold one setting against every prediction for it", add_help=False)
     commands.add_parser("bench", help="measure this machine, and say what holds it back", add_help=False)
     # only the first word is this parser's business; what follows belongs to the command
     command = words[0] if words else "--help"
@@ -84,10 +86,12 @@ def _dispatch(words: list[str]) -> int:
         return _app(words[1:])
     if command == "run":
         return _run(words[1:], QUESTIONS)
+    if command == "report":
+        return _report(words[1:])
     if command == "bench":
         return _bench(words[1:])
     if not command.startswith("-"):
-        raise BadInputError(f"fimcore: there is no command {command!r}; choose app, run or bench.")
+        raise BadInputError(f"fimcore: there is no command {command!r}; choose app, run, report or bench.")
     parser.parse_args([command])
     return 0
 
@@ -115,20 +119,47 @@ def _run(words: list[str], questions: tuple[str, ...]) -> int:
     question, rest = words[0], words[1:]
     if question not in questions:
         raise BadInputError(f"fimcore run: there is no question {question!r}; choose one of {names}.")
+    from fimcore.experiments import load
+
+    description = (load(question).__doc__ or "").strip().split("\n\n")[0].replace("%", "%%")
+    parser = Parser(f"fimcore run {question}", description)
+    result, options = _answered(question, parser, rest, OUT_SUFFIXES)
+    print(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) if options.json else _readable(result))
+    return 0
+
+
+def _report(words: list[str]) -> int:
+    parser = Parser(
+        "fimcore report",
+        "Hold one setting against every prediction for it: agrees, disagrees, or does not apply, with the reason. "
+        "The exit code is 1 if a prediction that claims to apply disagrees.",
+    )
+    result, options = _answered("report", parser, words, (".html", *OUT_SUFFIXES))
+    from fimcore.experiments.report import passes
+    from fimcore.experiments.report_text import report_text
+
+    print(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) if options.json else report_text(result))
+    return 0 if passes(result) else FAILED
+
+
+def _answered(
+    question: str, parser: Parser, words: list[str], suffixes: tuple[str, ...]
+) -> tuple[Result, argparse.Namespace]:
+    """Read the words of a question, compute its result, and write the file that is asked for."""
     from fimcore.command_flags import add_fields, settings_of
     from fimcore.experiments import load, spec_from_mapping
+    from fimcore.progress_line import ProgressLine
 
     module = load(question)
-    parser = Parser(f"fimcore run {question}", (module.__doc__ or "").strip().split("\n\n")[0].replace("%", "%%"))
     parser.add_argument("--spec", metavar="FILE", help="settings as JSON, or a JSON export of the page; - reads stdin")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
-    parser.add_argument("--out", metavar="FILE", help=f"also write a file, by suffix: {' '.join(OUT_SUFFIXES)}")
+    parser.add_argument("--out", metavar="FILE", help=f"also write a file, by suffix: {' '.join(suffixes)}")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     add_fields(parser, module.Spec)
-    parser.usage = f"fimcore run {question} [--spec FILE] [--field value ...] [--json] [--out FILE] [--quiet]"
-    options = parser.parse_args([_with_hyphens(word) for word in rest])
-    out = _checked_out(options.out)
-    progress = _Progress(quiet=options.quiet)
+    parser.usage = f"{parser.prog} [--spec FILE] [--field value ...] [--json] [--out FILE] [--quiet]"
+    options = parser.parse_args([_with_hyphens(word) for word in words])
+    out = _checked_out(options.out, suffixes)
+    progress = ProgressLine(quiet=options.quiet)
     try:
         spec = spec_from_mapping(question, settings_of(options, module.Spec, question))
         result: Result = module.run(spec, progress=progress)
@@ -139,12 +170,20 @@ def _run(words: list[str], questions: tuple[str, ...]) -> int:
         progress.close()
     if out is not None:
         try:
-            result.save(out)
+            _write(result, out)
         except OSError as fault:
             raise BadInputError(_not_writable(out, fault)) from fault
         print(f"written: {out}", file=sys.stderr)
-    print(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) if options.json else _readable(result))
-    return 0
+    return result, options
+
+
+def _write(result: Result, out: Path) -> None:
+    if out.suffix == ".html":
+        from fimcore.experiments.report_html import document
+
+        out.write_text(document(result), encoding="utf-8")
+    else:
+        result.save(out)
 
 
 def _bench(words: list[str]) -> int:
@@ -154,8 +193,9 @@ def _bench(words: list[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     options = parser.parse_args(words)
     from fimcore.benchmark import run
+    from fimcore.progress_line import ProgressLine
 
-    progress = _Progress(quiet=options.quiet)
+    progress = ProgressLine(quiet=options.quiet)
     try:
         measured = run(quick=options.quick, progress=progress)
     finally:
@@ -170,13 +210,13 @@ def _with_hyphens(word: str) -> str:
     return flag.replace("_", "-") + equals + value if flag.startswith("--") else word
 
 
-def _checked_out(name: str | None) -> Path | None:
+def _checked_out(name: str | None, suffixes: tuple[str, ...]) -> Path | None:
     """The file to write, refused before anything is computed."""
     if name is None:
         return None
     path = Path(name)
-    if path.suffix not in OUT_SUFFIXES:
-        raise BadInputError(f"--out: {path.name!r} ends in {path.suffix!r}; use one of {', '.join(OUT_SUFFIXES)}.")
+    if path.suffix not in suffixes:
+        raise BadInputError(f"--out: {path.name!r} ends in {path.suffix!r}; use one of {', '.join(suffixes)}.")
     if path.is_dir() or not path.parent.is_dir():
         raise BadInputError(f"--out: {name!r} is not a file in a folder that exists.")
     try:
@@ -207,33 +247,3 @@ def _readable(result: Result) -> str:
         parts.append("\n".join(verdict.sentence for verdict in result.verdicts))
     parts.append(f"{result.seconds:.2f} s · F = E_x E_y|x [score scoreᵀ], mean over inputs")
     return "\n\n".join(parts)
-
-
-class _Progress:
-    """Progress on stderr: one line rewritten on a terminal, at most one line every five seconds elsewhere."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from time import monotonic
-
-        self._now, self._quiet, self._drawn = monotonic, quiet, False
-        self._terminal = sys.stderr.isatty()
-        self._pause = 0.1 if self._terminal else 5.0
-        self._next = monotonic() + (0.3 if self._terminal else self._pause)
-
-    def __call__(self, fraction: float, message: str = "", *_partial: object) -> None:
-        if self._quiet or self._now() < self._next:
-            return
-        self._next = self._now() + self._pause
-        line = f"{100 * min(max(fraction, 0.0), 1.0):3.0f} %  {message}"
-        if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{line[:110]}")
-            self._drawn = True
-        else:
-            sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        """Wipe the line."""
-        if self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

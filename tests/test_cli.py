@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import fimcore as fc
 from fimcore import experiments
-from fimcore.cli import BAD_INPUT, INTERRUPTED, main
+from fimcore.cli import BAD_INPUT, FAILED, INTERRUPTED, main
 
 SMALL = ["--width", "4", "--hidden-layers", "1", "--samples", "50", "--seeds", "2", "--quiet"]
 SMALL_SETTINGS = {"width": 4, "hidden_layers": 1, "samples": 50, "seeds": 2}
@@ -279,3 +281,45 @@ def test_a_real_process_stops_on_a_signal_and_on_a_closed_pipe():
     done = subprocess.run([*command, *SMALL], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+REPORT = ["report", "--width", "24", "--hidden-layers", "1", "--samples", "20", "--seeds", "4", "--quiet"]
+
+
+def test_report_says_what_agrees_and_writes_one_html_file(capsys, tmp_path):
+    out = tmp_path / "report.html"
+    assert main([*REPORT, "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "agrees" in shown
+    assert "Does not apply" in shown
+    assert "E_y|x" in shown
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_report_as_json_takes_a_spec_file_and_flags_on_top(capsys, tmp_path):
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"width": 24, "hidden_layers": 1, "samples": 20, "seeds": 4}), encoding="utf-8")
+    assert main(["report", "--spec", str(spec), "--seed", "7", "--json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["question"] == "report"
+    assert document["seeds"] == [7, 8, 9, 10]
+    assert {row["verdict"] for row in document["tables"]["checks"]} <= {"agrees", "disagrees", "does not apply"}
+
+
+def test_report_leaves_with_one_where_a_prediction_that_claims_to_apply_fails(capsys, monkeypatch):
+    propagate = fc.meanfield.propagate
+
+    def tenfold(*arguments):
+        found = propagate(*arguments)
+        return replace(found, q=10 * found.q)
+
+    monkeypatch.setattr(fc.meanfield, "propagate", tenfold)
+    assert main(REPORT) == FAILED
+    assert "disagree (signals: length, layer 1" in capsys.readouterr().out
+
+
+def test_report_refuses_bad_input_in_one_line(capsys):
+    assert main(["report", "--width", "0", "--quiet"]) == BAD_INPUT
+    assert len(lines(capsys.readouterr().err)) == 1
+    assert main([*REPORT, "--out", "report.pdf"]) == BAD_INPUT
+    assert ".html" in capsys.readouterr().err

@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from fimcore.experiments import directions, explore, phase, train, width
+    from fimcore.experiments import directions, explore, phase, report, train, width
     from fimcore.experiments.network_spec import NetworkSpec
 
-QUESTIONS = ("explore", "width", "phase", "directions", "train")
+QUESTIONS = ("explore", "width", "phase", "directions", "train", "report")
 
-__all__ = ["QUESTIONS", "SpecError", "directions", "explore", "load", "phase", "spec_from_mapping", "train", "width"]
+__all__ = [
+    "QUESTIONS",
+    "SpecError",
+    "directions",
+    "explore",
+    "load",
+    "phase",
+    "report",
+    "spec_from_mapping",
+    "train",
+    "width",
+]
 
 
 class SpecError(ValueError):

@@ -25,6 +25,8 @@ from fimcore.likelihoods import Gaussian, Likelihood
 from fimcore.networks import Network
 
 WHITENERS = ("layer_blocks", "unit_blocks")
+# Entries of units' duals (N R x N R each) that are taken apart together.
+SMALL_BLOCKS = 1_000_000
 
 
 def whitened_spectrum(
@@ -97,6 +99,13 @@ def whitened_spectrum_from_factors(
     return listed(torch.linalg.eigvalsh((matrix + matrix.T) / 2), layout.parameters, amplified)
 
 
+def whitened_trace(made: AnyFactors, structure: str, damping: float) -> float:
+    """Sum of the eigenvalues of (F_BD + damping)^{-1} F, from factors; unlike their list it stays exact at tiny dampings."""
+    require_rows(made, "whitened spectrum")
+    share = {"layer_blocks": _layer_share, "unit_blocks": _unit_share}[structure]
+    return sum(float(share(made, layer, damping).trace()) for layer in range(1, made.layout.layers + 1))
+
+
 def _layer_share(made: AnyFactors, layer: int, damping: float) -> Tensor:
     """K (K + lambda)^{-1} of one layer's dual matrix."""
     values, vectors = torch.linalg.eigh(dual_matrix(made, [layer]))
@@ -105,15 +114,24 @@ def _layer_share(made: AnyFactors, layer: int, damping: float) -> Tensor:
 
 
 def _unit_share(made: AnyFactors, layer: int, damping: float) -> Tensor:
-    """sum over units of J_i (F_ii + lambda)^{-1} J_i^T / N."""
-    triangle = _triangle(unit_blocks(made, layer), damping)
+    """sum over units of J_i (F_ii + lambda)^{-1} J_i^T / N, from the smaller side of J_i (N R, k_l)."""
     rows = []
     for part in made.parts:
         a, signals = part.inputs[layer - 1], part.signals[layer - 1].reshape(part.samples * part.rows, -1)
-        spread = a.repeat_interleave(part.rows, dim=0)
-        rows.append((signals, spread))
+        rows.append((signals, a.repeat_interleave(part.rows, dim=0)))
     signals, spread = (torch.cat(pieces) for pieces in zip(*rows, strict=True))
-    total = torch.zeros(len(signals), len(signals), dtype=made.dtype, device=made.device)
+    count, parameters = spread.shape
+    total = torch.zeros(count, count, dtype=made.dtype, device=made.device)
+    if count < parameters:
+        gram = spread @ spread.T / made.samples
+        together = max(1, SMALL_BLOCKS // count**2)
+        for columns in signals.T.split(together):
+            duals = gram * columns[:, :, None] * columns[:, None, :]
+            values, vectors = torch.linalg.eigh(duals)
+            shares = values.clamp(min=0) / (values.clamp(min=0) + damping)
+            total += torch.einsum("uij,uj,ukj->ik", vectors, shares, vectors)
+        return total
+    triangle = _triangle(unit_blocks(made, layer), damping)
     for unit in range(triangle.shape[0]):
         white = torch.linalg.solve_triangular(triangle[unit], (spread * signals[:, unit, None]).T, upper=False)
         total += white.T @ white

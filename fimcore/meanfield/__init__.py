@@ -17,6 +17,7 @@ from fimcore.meanfield.ngd_rate import NgdRate, ngd_rate
 from fimcore.meanfield.output_centring import CentredStatistics, centred_statistics
 from fimcore.meanfield.plateau import rms_ratio_limit
 from fimcore.meanfield.propagation import Propagation, propagate
+from fimcore.meanfield.second_moment import second_moment_gap
 from fimcore.meanfield.softmax_statistics import SoftmaxStatistics, fisher_statistics_softmax
 from fimcore.meanfield.training_curve import TrainingCurve, training_curve
 from fimcore.meanfield.two_layer_relu import TwoLayerReluSpectrum, two_layer_relu_spectrum
@@ -57,6 +58,7 @@ __all__ = [
     "ntk",
     "propagate",
     "rms_ratio_limit",
+    "second_moment_gap",
     "training_curve",
     "two_layer_relu_spectrum",
     "unit_fisher",

@@ -8,7 +8,7 @@ import settings
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-QUESTIONS = ["explore", "width", "phase", "directions", "train"]
+QUESTIONS = ["explore", "width", "phase", "directions", "train", "report"]
 
 
 def frame() -> None:

@@ -75,6 +75,7 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
         ("phase", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),
         ("directions", {"width": 4, "samples": 20, "seeds": 1}),
         ("train", {"width": 4, "samples": 20, "seeds": 1, "steps": 2}),
+        ("report", {"width": 4, "hidden_layers": 1, "samples": 8, "seeds": 4}),
     ],
 )
 def test_every_csv_says_what_its_columns_mean(question, settings):

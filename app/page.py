@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import menu_lists
 import permalinks
 import problems
 import settings
@@ -32,6 +33,7 @@ def header() -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False, key="page-header"):
         st.markdown(f"**fimcore** &nbsp; {TAGLINE}", width="stretch")
         copy_link()
+        menu_lists.mend()
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Natural-gradient directions (G + damping I)^{-1} g from the exact factors of F: G = F, and G = its unit blocks.
+"""Natural-gradient directions (G + damping I)^{-1} g from the exact factors of F: G = F, its layer blocks, its unit blocks.
 
 Exact, with J the N R rows of the factors and g = -J^T t / N the gradient:
     primal  (F + damping I)^{-1} g, a P x P Cholesky factorisation;
@@ -10,8 +10,10 @@ arXiv 1808.07172 (unit blocks).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from fimcore.fisher.blocks import block
 from fimcore.fisher.dual import dual_matrix
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.fisher import from_factors
@@ -41,6 +43,21 @@ def exact_direction(made: Factors, coordinates: Tensor, damping: float, form: st
     kernel = dual_matrix(made, range(1, made.layout.layers + 1))
     weights = solve_positive(kernel, coordinates.reshape(-1, 1) / made.samples, damping)
     return -made.transpose_product(weights[:, 0])
+
+
+def layer_direction(made: Factors, coordinates: Tensor, damping: float) -> Tensor:
+    """(F_layer + damping I)^{-1} g, F_layer the blocks of single layers, each by the smaller of its two matrices: (P,)."""
+    t, found = coordinates.reshape(-1, 1) / made.samples, []
+    gradient = gradient_of(made, coordinates)
+    for layer, size in enumerate(made.layout.layer_sizes, start=1):
+        own = made.layout.layer_slice(layer)
+        if made.samples * made.rows < size:
+            weights = solve_positive(dual_matrix(made, [layer]), t, damping)[:, 0]
+            weighted = torch.einsum("xr,xrn->xn", weights.reshape(made.samples, made.rows), made.signals[layer - 1])
+            found.append(-(weighted.T @ made.inputs[layer - 1]).reshape(-1))
+        else:
+            found.append(solve_positive(block(made, layer, layer), gradient[own, None], damping)[:, 0])
+    return torch.cat(found)
 
 
 def unit_direction(made: Factors, coordinates: Tensor, damping: float) -> Tensor:

@@ -1,27 +1,29 @@
-"""`train`: full-batch descent as a generator of frozen steps, that a caller can stop, keep and resume anywhere.
+"""`train`: descent as a generator of frozen steps, that a caller can stop, keep and resume anywhere.
 
-theta <- theta - learning_rate * M^{-1} gradient; M = I (sgd), F + damping I (ngd_exact), unit blocks of it (ngd_unit).
+theta <- theta - (learning_rate / alpha) * direction; for a natural gradient the direction is (G + damping I)^{-1} gradient.
 Source: Amari, Natural gradient works efficiently in learning (1998); Amari, Karakida, Oizumi, arXiv 1808.07172.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from fimcore.architecture import check_choice
-from fimcore.fisher.factors import factors
+from fimcore.fisher.blocks import diagonal
+from fimcore.fisher.factors import ESTIMATORS, factors
+from fimcore.fisher.kfac import FORMS
 from fimcore.fisher.top_eigenvalues import top_eigenvalues_from_factors
 from fimcore.inputs import Data
 from fimcore.likelihoods import Categorical, Gaussian, Likelihood
 from fimcore.networks import Network
 from fimcore.training.losses import fit, mean_loss
-from fimcore.training.optimizers import OPTIMIZERS, evaluate, move
+from fimcore.training.optimizers import NATURAL, OPTIMIZERS, UPDATES
+from fimcore.training.point import Point, Settings, batch, evaluated
 from fimcore.training.step import Step
 
 __all__ = ["OPTIMIZERS", "train"]
@@ -37,6 +39,11 @@ def train(
     seed: int = 0,
     likelihood: Likelihood | None = None,
     *,
+    batch_size: int | None = None,
+    alpha: float = 1.0,
+    form: str = "exact",
+    estimator: str = "exact",
+    isotropic: bool = True,
     fisher_every: int = 0,
     resume: Step | None = None,
 ) -> Iterator[Step]:
@@ -49,27 +56,59 @@ def train(
         network: where to start.
         data: `fimcore.inputs` data with labels, or a pair (x, y): x (N, n_0), y (N, C) numbers, (N,) numbers where
             C = 1, or (N,) classes 0..C-1.
-        optimizer: "sgd" (plain full-batch gradient descent), "adam" (torch.optim.Adam with its defaults), "ngd_exact"
-            or "ngd_unit" (natural gradient with the exact Fisher matrix, or with its unit-wise block diagonal).
+        optimizer: "sgd", "momentum", "adam" (torch.optim's own), "fadam", "sophia"; natural gradients "ngd_exact", "ngd_layer",
+            "ngd_tridiagonal", "ngd_unit", "ngd_closed_form" (Amari's explicit inverse), "ngd_quasi_diagonal", "ngd_diagonal",
+            "kfac", "ekfac"; and from gradients at the data's labels "cwngd", "mbf", "empirical_fisher".
         learning_rate: above 0.
-        damping: added to the diagonal of F in both natural gradients; absolute, as in `F.solve(v, damping)`.
+        damping: added to the diagonal of the matrix that is inverted; absolute, as in `F.solve(v, damping)`.
         steps: number of the last step.
-        seed: of random choices; full-batch training makes none, so every seed gives the same run.
+        seed: of batches and of labels drawn from the model; full-batch runs without drawn labels do not depend on it.
         likelihood: output family; left out: `Categorical()` for whole-number labels (N,), `Gaussian()` otherwise.
-        fisher_every: report the Fisher matrix's largest eigenvalue at every so many steps; 0 never.
-        resume: a step of an earlier run to continue from, number, seconds and Adam's moments included. Starting anew
-            from `step.network` is the same, except that Adam's moments and the counting start at 0.
+        batch_size: inputs an update sees, in a new order every epoch; None: all. Losses are over all data all the same.
+        alpha: the step is learning_rate / alpha, so that learning rates mean the same for structures G whose
+            (1/N) J G^+ J^T = alpha I (layer blocks L, unit blocks the number of units, ...; `meanfield.ngd_rate`).
+        form: how "kfac" is damped, "exact" or "factored" (as in `KFAC.solve`).
+        estimator: of "ngd_diagonal", as in `fisher`.
+        isotropic: of "ngd_closed_form": whether a layer's inputs count as isotropic, which costs O(n) a unit; False takes their
+            exact covariance, without which the form is far off from the second layer on.
+        fisher_every: report the Fisher matrix's largest eigenvalue and trace at every so many steps; 0 never.
+        resume: a step of an earlier run to continue from, number, seconds and the optimizer's state included: the same run
+            as one that was never interrupted, batches and drawn labels too. Starting anew from `step.network` begins state
+            and counting at 0.
 
     Raises:
         ValueError: bad arguments, at the call and not at the first step; or, at the first update, a damping at which the
             matrix is singular to rounding, with one that works (where that happens later, the run ends: `Step.stopped`).
     """
     check_choice("optimizer", optimizer, OPTIMIZERS)
+    check_choice("form", form, FORMS)
+    check_choice("estimator", estimator, ESTIMATORS)
     _check_number("learning_rate", learning_rate, above_zero=True)
+    _check_number("alpha", alpha, above_zero=True)
     _check_number("damping", damping)
     for name, value in (("steps", steps), ("seed", seed), ("fisher_every", fisher_every)):
         if int(value) != value or value < 0:
             raise ValueError(f"`{name}` is {value!r}; give a whole number, 0 or more.")
+    if batch_size is not None and (int(batch_size) != batch_size or batch_size < 1):
+        raise ValueError(f"`batch_size` is {batch_size!r}; give a whole number of inputs, 1 or more, or None for all.")
+    x, labels, family = checked_data(network, data, likelihood)
+    if resume is not None and resume.network.widths != network.widths:
+        raise ValueError(
+            f"`resume` has widths {resume.network.widths}, `network` {network.widths}; give the same ones."
+        )
+    start = resume or Step(0, math.nan, math.nan, math.nan, math.nan, 0.0, math.nan, False, network)
+    settings = Settings(float(learning_rate), float(damping), float(alpha), form, estimator, isotropic)
+    return _run(start, x, labels, family, optimizer, settings, int(steps), int(seed), batch_size, fisher_every)
+
+
+def checked_data(
+    network: Network, data: Data | tuple[Tensor, Tensor], likelihood: Likelihood | None
+) -> tuple[Tensor, Tensor, Likelihood]:
+    """Inputs, labels in the shape the output family takes, and the family.
+
+    Raises:
+        ValueError: no labels, labels that fit neither the inputs nor the family.
+    """
     x, labels = data if isinstance(data, tuple) else (data.x, data.y)
     if labels is None:
         raise ValueError("`data` has no labels (`y` is None); give inputs with labels, or a pair (x, y).")
@@ -82,15 +121,9 @@ def train(
     if isinstance(family, Gaussian):
         labels = labels.to(network.dtype)
         labels = labels[:, None] if labels.ndim == 1 and network.outputs == 1 else labels
-    if resume is not None and resume.network.widths != network.widths:
-        raise ValueError(
-            f"`resume` has widths {resume.network.widths}, `network` {network.widths}; give the same ones."
-        )
     # Evaluated here, so that labels of a wrong shape are an error of this call.
     family.log_likelihood(network(x), labels)
-    start = resume or Step(0, math.nan, math.nan, math.nan, math.nan, 0.0, math.nan, False, network)
-    update = partial(move, optimizer=optimizer, learning_rate=float(learning_rate), damping=float(damping))
-    return _run(start, x, labels, family, optimizer, update, int(steps), fisher_every)
+    return x, labels, family
 
 
 def _run(
@@ -99,23 +132,26 @@ def _run(
     labels: Tensor,
     likelihood: Likelihood,
     optimizer: str,
-    update: Callable[..., tuple[Network, tuple[Tensor, ...]]],
+    settings: Settings,
     steps: int,
+    seed: int,
+    batch_size: int | None,
     fisher_every: int,
 ) -> Iterator[Step]:
     """The steps from `start` on; `start` itself is measured anew."""
-    network, state, seconds = start.network, start.state, start.seconds
+    network, state, seconds, update = start.network, start.state, start.seconds, UPDATES[optimizer]
     for number in range(start.number, steps + 1):
         outputs = network(x)
         loss = mean_loss(likelihood, outputs, labels) if bool(torch.isfinite(outputs).all()) else math.nan
+        point = Point(network, *batch(x, labels, batch_size, number, seed), likelihood, number, seed)
         began = perf_counter()
-        evaluated = evaluate(network, x, labels, likelihood, optimizer) if math.isfinite(loss) else None
-        gradient_norm = float(evaluated.gradient.norm()) if evaluated else math.nan
+        at = evaluated(point, optimizer in NATURAL) if math.isfinite(loss) else None
+        gradient_norm = float(at.gradient.norm()) if at else math.nan
         diverged = not math.isfinite(gradient_norm)
         stopped, following = "", None
-        if evaluated and not diverged and number < steps:
+        if at and not diverged and number < steps:
             try:
-                following = update(network, evaluated, state=state)
+                following = update(at, settings, state)
             except ValueError as error:
                 # A singular matrix at the start is a bad argument; later on it is how the run ended.
                 if number == start.number:
@@ -124,12 +160,21 @@ def _run(
         spent = perf_counter() - began
         residual, accuracy = fit(likelihood, outputs, labels)
         measure = fisher_every > 0 and number % fisher_every == 0 and not diverged
-        top = float(top_eigenvalues_from_factors(factors(network, x, likelihood))[0]) if measure else math.nan
-        yield Step(number, loss, residual, accuracy, gradient_norm, seconds, top, diverged, network, state, stopped)
+        top, trace = _fisher(network, x, likelihood) if measure else (math.nan, math.nan)
+        yield Step(
+            number, loss, residual, accuracy, gradient_norm, seconds, top, diverged, network, state, stopped, trace
+        )
         if following is None:
             return
-        network, state = following
+        vector, state = following
+        network = network.with_parameters(vector)
         seconds += spent
+
+
+def _fisher(network: Network, x: Tensor, likelihood: Likelihood) -> tuple[float, float]:
+    """Largest eigenvalue and trace of the exact Fisher matrix on all data."""
+    made = factors(network, x, likelihood)
+    return float(top_eigenvalues_from_factors(made)[0]), float(diagonal(made).sum())
 
 
 def _check_number(name: str, value: float, above_zero: bool = False) -> None:

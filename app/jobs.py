@@ -80,7 +80,7 @@ def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> 
         return admit(spec, module.cost, limits)
     except BudgetError as error:
         sentence, fits = str(error), largest_width(spec, module.cost, limits or default_limits())
-        size = control_of(type(spec).model_fields[spec.size_field])
+        size = control_of(type(spec).model_fields[spec.size_name])
         remedy = (f"Use width {fits}", {size.url: fits}) if fits and size else None
     except EXPECTED as error:
         sentence, remedy = str(error), None

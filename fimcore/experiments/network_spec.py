@@ -141,13 +141,18 @@ class NetworkSpec(BaseModel):
     ]
 
     @property
+    def size_name(self) -> str:
+        """`size_field`, or the field that takes its place in some views of a question."""
+        return self.size_field
+
+    @property
     def largest_network(self) -> int:
         """Width of the widest network that is computed."""
-        return int(getattr(self, self.size_field))
+        return int(getattr(self, self.size_name))
 
     def narrowed(self, width: int) -> Self:
         """The same Spec with no network wider than this."""
-        return self.model_copy(update={self.size_field: width})
+        return self.model_copy(update={self.size_name: width})
 
     def narrower_widths(self) -> tuple[int, ...]:
         """Widths that may be proposed where the Spec is too large, the largest first."""

@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fimcore import experiments, inputs, likelihoods, meanfield
+    from fimcore import estimators, experiments, inputs, likelihoods, meanfield
     from fimcore.architecture import ACTIVATION_NAMES, Architecture
     from fimcore.budget import Budget, BudgetError
+    from fimcore.estimators.variances import DiagonalVariances, diagonal_variances
     from fimcore.fisher.factors import Factors, factors
     from fimcore.fisher.fisher import fisher
     from fimcore.fisher.grams import block_norms
@@ -44,6 +45,7 @@ __all__ = [
     "Budget",
     "BudgetError",
     "Categorical",
+    "DiagonalVariances",
     "Factors",
     "Gaussian",
     "GaussianWithVariance",
@@ -54,6 +56,8 @@ __all__ = [
     "Spectrum",
     "TopEigenvalues",
     "block_norms",
+    "diagonal_variances",
+    "estimators",
     "experiments",
     "factors",
     "fisher",
@@ -74,6 +78,7 @@ _HOMES = {
     "fimcore.architecture": ("ACTIVATION_NAMES", "Architecture"),
     "fimcore.norms": ("BlockNorms",),
     "fimcore.budget": ("Budget", "BudgetError"),
+    "fimcore.estimators.variances": ("DiagonalVariances", "diagonal_variances"),
     "fimcore.fisher.factors": ("Factors", "factors"),
     "fimcore.fisher.grams": ("block_norms",),
     "fimcore.fisher.moments": ("spectrum_moments",),
@@ -93,7 +98,7 @@ _HOMES = {
     "fimcore.parameters": ("ParameterLayout",),
     "fimcore.training": ("train",),
 }
-_PACKAGES = ("experiments", "fisher", "inputs", "likelihoods", "meanfield", "training")
+_PACKAGES = ("estimators", "experiments", "fisher", "inputs", "likelihoods", "meanfield", "training")
 
 
 def __getattr__(name: str) -> Any:

@@ -75,6 +75,11 @@ class GaussianWithVariance:
         second = (linear + 2 * square).sum(dim=1)
         return fourth_from_cumulants(second, 48 * (square * (linear + square)).sum(dim=1))
 
+    def natural_bend(self, outputs: Tensor, vectors: Tensor) -> Tensor:
+        """e with v^T (H_out(y) - Q) v = -s(y).e: for v = (j, r), target by target, e = -(2 j r, r^2)."""
+        along_means, along_log_variances = vectors.chunk(2, dim=1)
+        return torch.cat([-2 * along_means * along_log_variances, -along_log_variances.square()], dim=1)
+
     def _coefficients(self, outputs: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """The a and b of v.s = sum_k a z + b (z^2 - 1) with z ~ N(0, 1): (N, K, m) each."""
         _, _, precision = self._parts(outputs)

@@ -24,7 +24,7 @@ from settings import CSV_KEY, Setting, settings_of, value_of
 from fimcore.experiments import SpecError, load
 from fimcore.experiments.cost import default_limits
 from fimcore.experiments.critical import critical_weight_variance
-from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 from fimcore.inputs import InputError
 
 _UPLOAD_FAULT, _LAST_GOOD = "_upload_fault", "_last_good_spec"
@@ -105,7 +105,7 @@ def view_controls(question: str, *keys: str, label: bool = True) -> None:
                 widget(setting, label=label)
 
 
-def sidebar(question: str | None) -> NetworkSpec | None:
+def sidebar(question: str | None) -> QuestionSpec | None:
     """Draw "The network" and return the page's Spec, or None where the settings do not fit together."""
     with st.sidebar:
         st.header("The network", anchor=False)
@@ -248,7 +248,7 @@ def _take_upload() -> None:
         st.session_state[_UPLOAD_FAULT] = str(error)
 
 
-def _cost_line(question: str | None, spec: NetworkSpec | None) -> None:
+def _cost_line(question: str | None, spec: QuestionSpec | None) -> None:
     """`P = 833 · 0.7 M entries · about 0.1 s`, amber where it will run in the background, red where it is refused."""
     if question is None or spec is None:
         return

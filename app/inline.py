@@ -16,7 +16,7 @@ from result_cache import ResultCache
 from worker import takes_progress
 from worker_pool import worker_count
 
-from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 
 BUSY_AFTER, PROGRESS_AFTER = 0.5, 0.3  # seconds
 _TOP = "_status_place"
@@ -42,7 +42,7 @@ def top() -> Any:
     return st.session_state[_TOP] if _TOP in st.session_state else st.container()
 
 
-def compute_here(key: Hashable, function: Callable[..., Any], spec: NetworkSpec, *extra: Hashable) -> Any:
+def compute_here(key: Hashable, function: Callable[..., Any], spec: QuestionSpec, *extra: Hashable) -> Any:
     """Compute in this thread: one visitor per setting, and never more computations than cores but one."""
     with top():
         notice = st.empty()
@@ -60,7 +60,7 @@ def compute_here(key: Hashable, function: Callable[..., Any], spec: NetworkSpec,
             _turns.pop(key, None)
 
 
-def _called(function: Callable[..., Any], spec: NetworkSpec, extra: tuple[Hashable, ...], notice: Any) -> Any:
+def _called(function: Callable[..., Any], spec: QuestionSpec, extra: tuple[Hashable, ...], notice: Any) -> Any:
     """The function with a `progress` that lets Streamlit stop it, and shows a bar once it takes a moment."""
     began, shown_at = time.monotonic(), 0.0
 

@@ -25,6 +25,7 @@ from fimcore.experiments import load
 from fimcore.experiments.control import control_of
 from fimcore.experiments.cost import Cost, admit, default_limits, largest_width
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 
 INLINE_SECONDS = 1.5
 EXPECTED = (ValueError, OverflowError)  # refusals with a sentence for the visitor: BudgetError, InputError, ...
@@ -63,24 +64,26 @@ def session_jobs() -> SessionJobs:
     return SessionJobs()
 
 
-def key_of(question: str, function: str, spec: NetworkSpec, ignore: tuple[str, ...] = (), *extra: Hashable) -> Hashable:
+def key_of(
+    question: str, function: str, spec: QuestionSpec, ignore: tuple[str, ...] = (), *extra: Hashable
+) -> Hashable:
     """Cache key: fields that do not matter to a function take their defaults in it."""
     return (question, function, _plain_spec(spec, ignore), *extra)
 
 
-def _plain_spec(spec: NetworkSpec, ignore: tuple[str, ...]) -> NetworkSpec:
+def _plain_spec(spec: QuestionSpec, ignore: tuple[str, ...]) -> QuestionSpec:
     fields = type(spec).model_fields
     return spec.model_copy(update={name: fields[name].default for name in ignore}) if ignore else spec
 
 
-def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> Cost | None:
+def admitted(question: str, spec: QuestionSpec, limits: Budget | None = None) -> Cost | None:
     """What a setting costs, or None after showing why it is refused and what would fit."""
     module = load(question)
     try:
         return admit(spec, module.cost, limits)
     except BudgetError as error:
         sentence, fits = str(error), largest_width(spec, module.cost, limits or default_limits())
-        size = control_of(type(spec).model_fields[spec.size_name])
+        size = control_of(type(spec).model_fields[spec.size_name]) if isinstance(spec, NetworkSpec) else None
         remedy = (f"Use width {fits}", {size.url: fits}) if fits and size else None
     except EXPECTED as error:
         sentence, remedy = str(error), None
@@ -93,7 +96,7 @@ def admitted(question: str, spec: NetworkSpec, limits: Budget | None = None) -> 
 
 def compute(
     question: str,
-    spec: NetworkSpec,
+    spec: QuestionSpec,
     *,
     function: str = "run",
     draw: Callable[[Any], None] | None = None,
@@ -151,7 +154,7 @@ def compute(
 def compute_part(
     name: str,
     function: Callable[..., Any],
-    spec: NetworkSpec,
+    spec: QuestionSpec,
     *extra: Hashable,
     ignore: tuple[str, ...] = (),
     fallback: bool = True,
@@ -176,13 +179,13 @@ def compute_part(
     return found
 
 
-def is_current(question: str, spec: NetworkSpec, *, function: str = "run", ignore: tuple[str, ...] = ()) -> bool:
+def is_current(question: str, spec: QuestionSpec, *, function: str = "run", ignore: tuple[str, ...] = ()) -> bool:
     """Whether `compute` with these arguments gave, or would give at once, the complete result of exactly this setting."""
     key = key_of(question, function, spec, ignore)
     return key in st.session_state.get(_GIVEN, ()) or cache.get(key) is not None
 
 
-def precompute(question: str, spec: NetworkSpec, function: str = "run", ignore: tuple[str, ...] = ()) -> None:
+def precompute(question: str, spec: QuestionSpec, function: str = "run", ignore: tuple[str, ...] = ()) -> None:
     """Put a result into the cache without a visitor: at once where it is quick, else by a worker."""
     key, module = key_of(question, function, spec, ignore), load(question)
     plain = _plain_spec(spec, ignore)
@@ -227,7 +230,7 @@ def _told(where: str) -> Iterator[None]:
 def _in_background(
     place: tuple[str, str],
     key: Hashable,
-    spec: NetworkSpec,
+    spec: QuestionSpec,
     show: Callable[[Any | None], Any | None],
     expected: float,
 ) -> Any | None:

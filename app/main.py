@@ -16,6 +16,7 @@ import controls  # noqa: E402
 import jobs  # noqa: E402
 import page  # noqa: E402
 import permalinks  # noqa: E402
+import settings  # noqa: E402
 import warm_up  # noqa: E402
 
 st.set_page_config(
@@ -48,7 +49,7 @@ question = {address: name for *_, address, name in present}[chosen.url_path]
 
 permalinks.arrive(question)
 page.header()
-if question is not None:
+if question is not None and settings.has_network(question):
     controls.sidebar(question)
 permalinks.publish(question)
 jobs.open_page()

@@ -15,7 +15,7 @@ import streamlit as st
 from copy_link import copy_link
 
 from fimcore.experiments import SpecError, load
-from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 from fimcore.inputs import InputError
 from fimcore.places import assets_folder
 
@@ -77,7 +77,7 @@ def _link_card() -> None:
         st.button("Dismiss", key="dismiss-notices", on_click=permalinks.dismiss)
 
 
-def spec(question: str) -> NetworkSpec:
+def spec(question: str) -> QuestionSpec:
     """The Spec to show: of the present settings, or the last that worked; `link_notices` then says what is wrong."""
     memory = f"_last_spec_{question}"
     st.session_state[_FAULTS] = ()
@@ -91,7 +91,7 @@ def spec(question: str) -> NetworkSpec:
         st.session_state[_FAULTS] = [(str(error), None)]
     else:
         return found
-    kept: NetworkSpec | None = st.session_state.get(memory)
+    kept: QuestionSpec | None = st.session_state.get(memory)
     return kept if kept is not None else load(question).Spec()
 
 

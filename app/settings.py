@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from fimcore.experiments import QUESTIONS, load
 from fimcore.experiments.control import Control, bounds_of, control_of
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 
 CSV_KEY, _CHOSEN = "csv", "_chosen_settings"
 
@@ -35,7 +36,7 @@ class UnfitError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """One field of a Spec with the way it is shown. owner: "network" (on every page), "question" or "view"."""
+    """One field of a Spec with the way it is shown. owner: "network" (of every page with one), "question" or "view"."""
 
     name: str
     owner: str
@@ -202,11 +203,18 @@ def settings_of(question: str | None) -> Mapping[str, Setting]:
 
 def _owner(model: type[BaseModel], name: str, control: Control) -> str:
     """A question may tighten a field of the network under its own key (another default); under another key it is its own."""
-    if not issubclass(model, NetworkSpec):
+    if not issubclass(model, QuestionSpec):
         return "view"
+    if not issubclass(model, NetworkSpec):
+        return "question"
     known = NetworkSpec.model_fields.get(name)
     shared = known is not None and (control_of(known) or control).url == control.url
     return "network" if shared else "question"
+
+
+def has_network(question: str | None) -> bool:
+    """Whether a page is about a network, which the sidebar then shows."""
+    return question is None or issubclass(load(question).Spec, NetworkSpec)
 
 
 @lru_cache(maxsize=1)

@@ -11,10 +11,11 @@ from settings import CSV_KEY, settings_of, value_of
 
 from fimcore.experiments import spec_from_mapping
 from fimcore.experiments.network_spec import CSV_MAX_BYTES, CSV_MAX_COLUMNS, NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 from fimcore.inputs import InputError
 
 
-def read_spec(question: str | None) -> NetworkSpec:
+def read_spec(question: str | None) -> QuestionSpec:
     """The page's Spec from the present values.
 
     Raises:
@@ -22,7 +23,7 @@ def read_spec(question: str | None) -> NetworkSpec:
     """
     table = settings_of(question)
     chosen = {setting.name: value_of(setting) for setting in table.values() if setting.owner != "view"}
-    if chosen["inputs"] == "csv":
+    if chosen.get("inputs") == "csv":
         path = uploads.path_of(st.session_state.get(CSV_KEY, ""))
         if path is None:
             raise InputError(
@@ -38,10 +39,10 @@ def remedy(question: str, field: str) -> tuple[str, dict[str, Any]] | None:
     """A label and values by address key that make settings fit together again, where one click does."""
     now = settings.values(question)
     outputs = next((key for key, setting in settings_of(question).items() if setting.name == "outputs"), None)
-    if not field and now["out"] == "softmax" and outputs is not None and now[outputs] in (0, 1):
+    if not field and now.get("out") == "softmax" and outputs is not None and now[outputs] in (0, 1):
         classes = 10 if now["in"] == "digits" or outputs == "C" else 2
         return f"Use {classes} classes", {outputs: classes}
-    if not field and outputs is not None and now["est"] == "empirical" and now["in"] == "digits":
+    if not field and outputs is not None and now.get("est") == "empirical" and now["in"] == "digits":
         return "Use 10 outputs", {outputs: 10}
     for setting in settings_of(question).values():
         if setting.name == field:

@@ -34,16 +34,22 @@ def slope_words(row: pd.Series) -> str:
     return f"layer {row['layer']}: {signed(row['slope'])}{interval}"
 
 
+def spec_of(result: Result) -> Spec:
+    """The sweep that a result answers."""
+    assert isinstance(result.spec, Spec)
+    return result.spec
+
+
 def finding(result: Result) -> str:
     """What the sweep shows, in a sentence that names the measure."""
-    slopes, outputs = result.tables["slopes"], str(result.spec.outputs)
+    slopes, outputs = result.tables["slopes"], str(spec_of(result).outputs)
     outputs = "as many outputs as units" if outputs == "n" else words.count_of(int(outputs), "output")
     fitted = "; ".join(slope_words(row) for _, row in slopes.iterrows())
     text = f"With {outputs}, the ratio of RMS entries has the log-log slopes **{fitted}**."
     expected = slopes["predicted"].dropna()
     if len(expected):
         text += f" Predicted: {words.joined([signed(value) for value in expected])}."
-    finite, follows = slopes["slope"].dropna(), str(result.spec.outputs) == "n"
+    finite, follows = slopes["slope"].dropna(), str(spec_of(result).outputs) == "n"
     if len(finite) and not follows and (finite.abs() < 0.1).all():
         text += " It does not fall with width: with few outputs it is the number of outputs that decides."
     elif len(finite) and follows and ((finite + 0.5).abs() < 0.1).all():

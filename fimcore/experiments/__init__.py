@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from fimcore.experiments import directions, explore, phase, report, train, width
-    from fimcore.experiments.network_spec import NetworkSpec
+    from fimcore.experiments import directions, explore, phase, report, spectrum, train, width
+    from fimcore.experiments.question_spec import QuestionSpec
 
-QUESTIONS = ("explore", "width", "phase", "directions", "train", "report")
+QUESTIONS = ("explore", "width", "spectrum", "phase", "directions", "train", "report")
 
 __all__ = [
     "QUESTIONS",
@@ -27,6 +27,7 @@ __all__ = [
     "phase",
     "report",
     "spec_from_mapping",
+    "spectrum",
     "train",
     "width",
 ]
@@ -56,14 +57,14 @@ def load(question: str) -> ModuleType:
     return import_module(f"fimcore.experiments.{question}")
 
 
-def spec_from_mapping(question: str, settings: Mapping[str, Any]) -> NetworkSpec:
+def spec_from_mapping(question: str, settings: Mapping[str, Any]) -> QuestionSpec:
     """A question's Spec from plain values (text is converted), with every fault reported at once.
 
     Raises:
         SpecError: one sentence per field that is wrong.
     """
     try:
-        spec: NetworkSpec = load(question).Spec.model_validate(dict(settings))
+        spec: QuestionSpec = load(question).Spec.model_validate(dict(settings))
     except ValidationError as error:
         raise SpecError(faults_of(error)) from error
     return spec

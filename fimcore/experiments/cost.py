@@ -16,9 +16,10 @@ import numpy as np
 
 from fimcore.budget import Budget, BudgetError, available_memory, size_in_words
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 from fimcore.parameters import ParameterLayout
 
-AnySpec = TypeVar("AnySpec", bound=NetworkSpec)
+AnySpec = TypeVar("AnySpec", bound=QuestionSpec)
 
 # Measured against matrix products: a symmetric eigenproblem costs 4/3 n^3 operations at a fraction of their speed; arrays that
 # are only multiplied entry by entry wait for memory, as if each entry cost many operations.
@@ -132,18 +133,20 @@ def admit(spec: AnySpec, cost: Callable[[AnySpec], Cost], limits: Budget | None 
     asked = cost(spec)
     if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:
         return asked
-    what = (
+    if asked.bytes > limits.memory_bytes:
+        what = f"this needs {size_in_words(asked.bytes)}, and {size_in_words(limits.memory_bytes)} is the limit here."
+    else:
+        what = f"this needs about {seconds_in_words(asked.seconds)}, and {seconds_in_words(limits.seconds)} is the limit here."
+    if not isinstance(spec, NetworkSpec):
+        raise BudgetError(f"{what[0].upper()}{what[1:]} Lower the seeds or what is counted in steps.")
+    network = (
         f"Width {spec.largest_network} with {spec.hidden_layers} hidden layers has {large(asked.parameters)} parameters "
         f"(the full matrix alone is {size_in_words(8.0 * asked.entries)}); "
     )
-    if asked.bytes > limits.memory_bytes:
-        what += f"this needs {size_in_words(asked.bytes)}, and {size_in_words(limits.memory_bytes)} is the limit here."
-    else:
-        what += f"this needs about {seconds_in_words(asked.seconds)}, and {seconds_in_words(limits.seconds)} is the limit here."
     fits = largest_width(spec, cost, limits)
     lower = "the widths, the inputs N" if getattr(spec, "widths", ()) else "the inputs N"
     remedy = f"Largest width that works with these settings: {fits}." if fits else f"Lower {lower} or the outputs."
-    raise BudgetError(f"{what} {remedy}")
+    raise BudgetError(f"{network}{what} {remedy}")
 
 
 def largest_width(
@@ -153,6 +156,8 @@ def largest_width(
 ) -> int | None:
     """The largest width below the Spec's, out of those it lists or the usual ones, that fits the limits, or None."""
     limits = limits or default_limits()
+    if not isinstance(spec, NetworkSpec):
+        return None
     for width in spec.narrower_widths():
         asked = cost(spec.narrowed(width))
         if asked.bytes <= limits.memory_bytes and asked.seconds <= limits.seconds:

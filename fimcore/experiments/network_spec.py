@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fimcore.experiments.control import Control
+from fimcore.experiments.question_spec import QuestionSpec, Seed, Seeds
 
 WIDTH_STEPS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 # What is proposed instead of a width that is too large.
@@ -18,13 +19,11 @@ CSV_MAX_BYTES = 2_000_000
 CSV_MAX_COLUMNS = 64
 
 
-class NetworkSpec(BaseModel):
+class NetworkSpec(QuestionSpec):
     """Everything that determines a random network, its inputs and its output family: a frozen, hashable value."""
 
     # The field that says how wide the largest network is: what a refusal names and proposes to lower.
     size_field: ClassVar[str] = "width"
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     width: Annotated[
         int,
@@ -129,16 +128,8 @@ class NetworkSpec(BaseModel):
         Field(1, ge=1, le=64, description="Labels drawn per input by the Monte Carlo estimator."),
         Control("Draws per input", "mc", "slider", step=1, group="Estimator"),
     ]
-    seed: Annotated[
-        int,
-        Field(0, ge=0, le=999_999, description="Same seed, same numbers, on any machine."),
-        Control("Seed", "seed", "number", step=1, group="Seeds"),
-    ]
-    seeds: Annotated[
-        int,
-        Field(8, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
-        Control("Seeds", "S", "slider", step=1, group="Seeds"),
-    ]
+    seed: Seed
+    seeds: Seeds
 
     @property
     def size_name(self) -> str:

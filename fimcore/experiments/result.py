@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fimcore.experiments.column_words import column_words
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import QuestionSpec
 from fimcore.number_words import number, with_spread
 
 FEWEST_SEEDS = 4  # below, a comparison has no other word than "too few seeds to say"
@@ -58,7 +59,7 @@ class Result:
     """
 
     question: str
-    spec: NetworkSpec
+    spec: QuestionSpec
     tables: Mapping[str, pd.DataFrame]
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
@@ -68,10 +69,11 @@ class Result:
     data_sha256: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        if self.spec.inputs == "csv" and self.spec.data_file:
+        spec = self.spec
+        if isinstance(spec, NetworkSpec) and spec.inputs == "csv" and spec.data_file:
             from fimcore.inputs import file_hash
 
-            object.__setattr__(self, "data_sha256", file_hash(self.spec.data_file))
+            object.__setattr__(self, "data_sha256", file_hash(spec.data_file))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -91,7 +93,8 @@ class Result:
         """
         spec = self.spec
         settings = json.loads(spec.model_dump_json())
-        settings["data_file"] = Path(spec.data_file).name
+        if isinstance(spec, NetworkSpec):
+            settings["data_file"] = Path(spec.data_file).name
         return {
             "name": "fimcore",
             "versions": versions(),
@@ -141,7 +144,7 @@ class Result:
         changed = self.spec.model_dump(exclude_defaults=True)
         note = ""
         if "data_file" in changed:
-            changed["data_file"] = Path(self.spec.data_file).name
+            changed["data_file"] = Path(changed["data_file"]).name
             note = f"# Put the table here first, as {changed['data_file']!r}."
             if self.data_sha256:
                 note += f" The SHA-256 of its content begins with {self.data_sha256}."

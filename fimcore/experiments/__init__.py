@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from fimcore.experiments import directions, explore, phase, report, spectrum, train, width
+    from fimcore.experiments import directions, explore, phase, report, spectrum, train, unit, width
     from fimcore.experiments.question_spec import QuestionSpec
 
-QUESTIONS = ("explore", "width", "spectrum", "phase", "directions", "train", "report")
+QUESTIONS = ("explore", "width", "spectrum", "phase", "unit", "directions", "train", "report")
 
 __all__ = [
     "QUESTIONS",
@@ -29,6 +29,7 @@ __all__ = [
     "spec_from_mapping",
     "spectrum",
     "train",
+    "unit",
     "width",
 ]
 

@@ -53,16 +53,16 @@ def block(made: AnyFactors, layer: int, other_layer: int, units: slice = ALL, ot
     return result
 
 
-def unit_blocks(made: AnyFactors, layer: int) -> Tensor:
-    """All diagonal unit blocks of layer 1..L, F_ii = (1/N) A^T diag(S_i) A: (n_l, k_l, k_l).
+def unit_blocks(made: AnyFactors, layer: int, chosen: slice = ALL) -> Tensor:
+    """The diagonal blocks of all units of layer 1..L, or of some, F_ii = (1/N) A^T diag(S_i) A: (n_l, k_l, k_l).
 
     One product S^T (A_a A_b)_{a <= b} for all units at once: only the symmetric half of the products of inputs is multiplied,
     in cuts of a that stay in the cache.
     """
-    units, size = made.layout.units[layer - 1], made.layout.unit_sizes[layer - 1]
+    units, size = len(range(made.layout.units[layer - 1])[chosen]), made.layout.unit_sizes[layer - 1]
     result: Tensor | None = None
     for part in made.parts:
-        a, strength = part.inputs[layer - 1], part.unit_strength(layer) / made.samples
+        a, strength = part.inputs[layer - 1], part.unit_strength(layer)[:, chosen] / made.samples
         fresh = result is None
         if result is None:
             result = a.new_empty((units, size, size))

@@ -74,6 +74,7 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
         ("width", {"widths": (4, 8), "samples": 20, "seeds": 2}),
         ("phase", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),
         ("directions", {"width": 4, "samples": 20, "seeds": 1}),
+        ("unit", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),
         ("train", {"width": 4, "samples": 20, "seeds": 1, "steps": 2}),
         ("report", {"width": 4, "hidden_layers": 1, "samples": 8, "seeds": 4}),
     ],

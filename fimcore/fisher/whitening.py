@@ -8,6 +8,8 @@ Source: Amari, Karakida, Oizumi, arXiv 1808.07172 (block-diagonal Fisher matrix)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -99,6 +101,28 @@ def whitened_spectrum_from_factors(
     return listed(torch.linalg.eigvalsh((matrix + matrix.T) / 2), layout.parameters, amplified)
 
 
+def layer_whitened_spectra(
+    made: AnyFactors, dampings: Sequence[float], progress: Progress | None = None
+) -> tuple[Spectrum, ...]:
+    """`whitened_spectrum_from_factors` of layer blocks at several dampings, from one eigenproblem a layer."""
+    require_rows(made, "whitened spectrum")
+    layout = made.layout
+    if made.samples * made.rows >= layout.parameters:
+        return tuple(whitened_spectrum_from_factors(made, "layer_blocks", damping) for damping in dampings)
+    trace = float(diagonal(made).sum())
+    bases = []
+    for layer in range(1, layout.layers + 1):
+        bases.append(torch.linalg.eigh(dual_matrix(made, [layer])))
+        if progress:
+            progress(layer / (layout.layers + 1), f"layer {layer} of {layout.layers}")
+    found = []
+    for damping in dampings:
+        total = sum(_damped_share(values, vectors, damping) for values, vectors in bases)
+        assert isinstance(total, Tensor)
+        found.append(listed(torch.linalg.eigvalsh(total), layout.parameters, max(1.0, trace / damping)))
+    return tuple(found)
+
+
 def whitened_trace(made: AnyFactors, structure: str, damping: float) -> float:
     """Sum of the eigenvalues of (F_BD + damping)^{-1} F, from factors; unlike their list it stays exact at tiny dampings."""
     require_rows(made, "whitened spectrum")
@@ -109,6 +133,11 @@ def whitened_trace(made: AnyFactors, structure: str, damping: float) -> float:
 def _layer_share(made: AnyFactors, layer: int, damping: float) -> Tensor:
     """K (K + lambda)^{-1} of one layer's dual matrix."""
     values, vectors = torch.linalg.eigh(dual_matrix(made, [layer]))
+    return _damped_share(values, vectors, damping)
+
+
+def _damped_share(values: Tensor, vectors: Tensor, damping: float) -> Tensor:
+    """K (K + lambda)^{-1} of a matrix K with these eigenvalues and eigenvectors."""
     values = values.clamp(min=0)
     return (vectors * (values / (values + damping))) @ vectors.T
 

@@ -48,9 +48,13 @@ def reason_for_outliers(
     if outputs > most_outputs:
         return f"There are {outputs} outputs; the formula for the largest eigenvalue is trusted up to {most_outputs}."
     if depth > DEEPEST * narrowest:
+        enough = math.ceil(depth / DEEPEST)
+        remedy = (
+            f"here from width {enough} on" if arch.widths[0] >= enough else f"here from {enough} units and inputs on"
+        )
         return (
             f"Depth over width is {depth}/{narrowest} = {depth / narrowest:.2g}; the formula is trusted up to "
-            f"{DEEPEST:g}, here from width {math.ceil(depth / DEEPEST)} on."
+            f"{DEEPEST:g}, {remedy}."
         )
     if samples * overlap < LEAST_OUTLIER * (kernel - overlap):
         needed = math.ceil(LEAST_OUTLIER * (kernel - overlap) / overlap) if overlap > 0.0 else None

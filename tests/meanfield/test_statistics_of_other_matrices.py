@@ -105,7 +105,7 @@ def test_softmax_second_moment_by_hand():
     ("arch", "outputs", "word"),
     [
         (Architecture((1000, 1000, 4), "tanh", 1.8, 0.0), np.eye(4), "do not overlap"),
-        (Architecture((50, 50, 50, 4), "relu", 2.0, 0.1), np.eye(4), "from width 300 on"),
+        (Architecture((50, 50, 50, 4), "relu", 2.0, 0.1), np.eye(4), "from 300 units and inputs on"),
         (Architecture((1000, 1000, 20), "relu", 2.0, 0.1), np.eye(20), "20 outputs"),
         (Architecture((1000, 1000, 4), "relu", 2.0, 0.1), 1e3 * np.tile(np.eye(4), (9, 1)), "certain"),
     ],

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import fimcore
+import fimcore.estimators
 import fimcore.fisher
 import fimcore.meanfield
 import fimcore.training
@@ -133,4 +134,5 @@ def test_the_changelog_names_every_public_name():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     named = {word.rsplit(".", 1)[-1] for word in re.findall(r"`([\w.]+)`", changelog)}
     public = {*fimcore.__all__, *fimcore.meanfield.__all__, *fimcore.fisher.__all__, *fimcore.training.__all__}
+    public |= {*fimcore.estimators.__all__}
     assert not public - named - {"experiments", "meanfield", "inputs"}

@@ -41,8 +41,12 @@ def centred(made: OutputDerivatives, vectors: Tensor) -> Tensor:
 def ends(made: OutputDerivatives, vectors: Tensor) -> tuple[Tensor, Tensor] | None:
     """(a, b) with v.s in [-a, b] for every label: (N, m) each; None where the score is unbounded."""
     if isinstance(made.likelihood, Categorical):
-        mean = (torch.softmax(made.outputs, dim=1)[:, None, :] @ vectors)[:, 0]
-        return (mean - vectors.amin(dim=1)).clamp(min=0), (vectors.amax(dim=1) - mean).clamp(min=0)
+        # seen from the most probable class, whose own distance from the mean is a sum over the others
+        p = torch.softmax(made.outputs, dim=1)
+        top = p.argmax(dim=1)[:, None, None].expand(-1, 1, vectors.shape[2])
+        apart = vectors - vectors.gather(1, top)
+        mean = (p[:, None, :] @ apart)[:, 0]
+        return (mean - apart.amin(dim=1)).clamp(min=0), (apart.amax(dim=1) - mean).clamp(min=0)
     if isinstance(made.likelihood, Bernoulli):
         up, down = torch.sigmoid(-made.outputs)[:, None, :], torch.sigmoid(made.outputs)[:, None, :]
         positive, negative = vectors.clamp(min=0), (-vectors).clamp(min=0)
@@ -57,12 +61,11 @@ def quadratic_forms(made: OutputDerivatives, law: OutputLaw, vectors: Tensor, le
         UnitForm("smallest eigenvalue", f"λmin(Q) |{letter}|²", "lower", law.smallest[:, None] * size),
         UnitForm("largest eigenvalue", f"λmax(Q) |{letter}|²", "upper", law.largest[:, None] * size),
     ]
-    if law.probabilities is not None:
-        p = law.probabilities
+    if law.probabilities is not None and law.class_variances is not None:
         limits = {
-            ("largest probability", "p₍₁₎"): p.amax(dim=1),
-            ("Gini index", "(1 - |p|²)"): (p * (1 - p)).sum(dim=1),
-            ("largest class variance", "2 max p (1 - p)"): 2 * (p * (1 - p)).amax(dim=1),
+            ("largest probability", "p₍₁₎"): law.probabilities.amax(dim=1),
+            ("Gini index", "(1 - |p|²)"): law.class_variances.sum(dim=1),
+            ("largest class variance", "2 max p (1 - p)"): 2 * law.class_variances.amax(dim=1),
             ("one half", "½"): torch.full_like(law.largest, 0.5),
         }
         found += [

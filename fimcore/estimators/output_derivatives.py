@@ -99,7 +99,8 @@ def part_size(layout: ParameterLayout, samples: int, item: int, vectors: int, bu
         allowed,
         remedy="a smaller width, fewer outputs, or a larger budget",
     )
-    return max(1, min(samples, PART_BYTES // each, (allowed.memory_bytes - result) // (2 * each)))
+    most = max(1, min(samples, PART_BYTES // each, (allowed.memory_bytes - result) // (2 * each)))
+    return -(-samples // -(-samples // most))  # parts of even size
 
 
 def derivative_parts(

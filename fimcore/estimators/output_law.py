@@ -25,7 +25,7 @@ class OutputLaw:
         smallest, largest: eigenvalues of Q, for the categorical family of directions that sum to zero.
         square_smallest, square_largest: eigenvalues of M.
         square_trace: trace of M, for the families that need it, else None.
-        probabilities: of the categorical family (N, C), else None.
+        probabilities, class_variances: p and p (1 - p) of the categorical family (N, C), else None.
     """
 
     smallest: Tensor
@@ -34,13 +34,14 @@ class OutputLaw:
     square_largest: Tensor
     square_trace: Tensor | None = None
     probabilities: Tensor | None = None
+    class_variances: Tensor | None = None
 
 
 def output_law(likelihood: LikelihoodWithMoments, outputs: Tensor) -> OutputLaw:
     """`OutputLaw` at outputs (N, C). A family not known here has the trace of M as its largest eigenvalue's bound, and 0 below."""
-    metric = likelihood.output_fisher(outputs)
     if isinstance(likelihood, Categorical):
-        return _categorical(torch.softmax(outputs, dim=1))
+        return _categorical(outputs)
+    metric = likelihood.output_fisher(outputs)
     diagonal = metric.diagonal(dim1=1, dim2=2)
     if isinstance(likelihood, Gaussian):
         return _independent(diagonal, torch.zeros_like(diagonal))
@@ -83,26 +84,29 @@ def _gaussian_with_variance(variances: Tensor) -> OutputLaw:
     return OutputLaw(ordered[:, 0], ordered[:, -1], low, high)
 
 
-def _categorical(p: Tensor) -> OutputLaw:
-    """One input's labels are C atoms e_y - p with weights p_y."""
-    ordered = p.sort(dim=1, descending=True).values
-    exact = p.double()
-    exact = exact / exact.sum(dim=1, keepdim=True)
-    count = p.shape[1]
-    centre = torch.eye(count, dtype=exact.dtype, device=exact.device) - exact[:, None, :]  # rows e_y - p
-    metric = centre.transpose(1, 2) @ (exact[:, :, None] * centre)
-    values = torch.linalg.eigvalsh(metric).to(p.dtype)
-    # the eigenvalues interlace with the probabilities: rounding cannot take them out of these limits
-    smallest = torch.minimum(torch.maximum(values[:, 1], ordered[:, -1]), ordered[:, -2])
-    largest = torch.minimum(torch.maximum(values[:, -1], ordered[:, 1]), ordered[:, 0])
+def _categorical(outputs: Tensor) -> OutputLaw:
+    """One input's labels are C atoms e_y - p with weights p_y. In float64: matrices of this size cost little."""
+    p = torch.softmax(outputs.double(), dim=1)
+    count, top = p.shape[1], p.argmax(dim=1, keepdim=True)
+    # for the most probable class 1 - p is the sum of the others, which keeps its digits
+    complements = (1 - p).scatter(1, top, p.scatter(1, top, 0).sum(dim=1, keepdim=True))
+    centre = (-p[:, None, :]).repeat(1, count, 1)
+    centre.diagonal(dim1=1, dim2=2).copy_(complements)
+    metric = centre.transpose(1, 2) @ (p[:, :, None] * centre)
+    # eigenvalues come with an absolute error, so that bounds take it on the safe side and closed forms where it is too large
+    rounding = 8 * count * torch.finfo(p.dtype).eps
+    values = torch.linalg.eigvalsh(metric)
+    class_variances = p * complements
+    largest = torch.minimum(values[:, -1] + rounding, class_variances.sum(dim=1))
+    largest = torch.minimum(largest, 2 * class_variances.amax(dim=1))
+    smallest = torch.maximum(values[:, 1] - rounding, p.amin(dim=1))
     weighted = (centre @ metric * centre).sum(dim=2)
     gram = (centre @ centre.transpose(1, 2)).square() - weighted[:, :, None] - weighted[:, None, :]
-    gram = gram + metric.square().sum(dim=(1, 2))[:, None, None]
-    root = exact.sqrt()
-    gram = gram * root[:, :, None] * root[:, None, :]
-    square = torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0).to(p.dtype)
-    trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1).clamp(min=0).to(p.dtype)
-    return OutputLaw(smallest, largest, torch.zeros_like(square), square, trace, p)
+    gram = (gram + metric.square().sum(dim=(1, 2))[:, None, None]) * (p[:, :, None] * p[:, None, :]).sqrt()
+    trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1).clamp(min=0)
+    square = torch.minimum(torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0) + rounding, trace)
+    found = (smallest, largest, torch.zeros_like(square), square, trace, p, class_variances)
+    return OutputLaw(*(value.to(outputs.dtype) for value in found))
 
 
 def square_trace(likelihood: Any, outputs: Tensor, metric: Tensor) -> Tensor:

@@ -70,7 +70,10 @@ class Categorical:
 
     @staticmethod
     def _centred(g: Tensor, vectors: Tensor) -> Tensor:
-        return vectors - weighted_sum(g, vectors)[:, None, :]
+        """v_y - v.g, seen from the most probable class: there it is a sum over the others, and no digit cancels."""
+        top = g.argmax(dim=1)[:, None, None].expand(-1, 1, vectors.shape[2])
+        apart = vectors - vectors.gather(1, top)
+        return apart - weighted_sum(g, apart)[:, None, :]
 
     @staticmethod
     def _probabilities(outputs: Tensor) -> Tensor:

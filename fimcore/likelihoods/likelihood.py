@@ -38,6 +38,10 @@ class LikelihoodWithMoments(Likelihood, Protocol):
     """A family that also knows the moments of its score s along given directions, as variances of estimators need them.
 
     Directions are columns: `vectors` and `others` are (N, C, m), and v.s is the sum over the C outputs.
+
+    Where the outputs are not natural parameters of an exponential family, -d^2 log p / df^2 depends on the label. What that adds
+    is found from `output_fisher` and `third_moment` by derivatives, or told by an optional method `natural_bend(outputs,
+    vectors)`: e (N, C, m) with v^T (-d^2 log p / df^2 - Q) v = -s.e for every label.
     """
 
     def third_moment(self, outputs: Tensor, vectors: Tensor, others: Tensor) -> Tensor:

@@ -82,8 +82,11 @@ def log_density(likelihood, f, y):
     return (f - y * torch.exp(f)).sum()
 
 
-def label_law(likelihood, f):
-    """Labels (M, ...) and weights (M,) of one input, exact for polynomials in the score up to degree 4."""
+def label_law(likelihood, f, nodes=7):
+    """Labels (M, ...) and weights (M,) of one input, exact for polynomials in the label up to degree 2 nodes - 1.
+
+    The score of a learned variance is of degree 2 in the label, its fourth power of degree 8.
+    """
     name = type(likelihood).__name__
     if name == "Categorical":
         return torch.arange(len(f)), torch.softmax(f, 0)
@@ -92,16 +95,15 @@ def label_law(likelihood, f):
     elif name == "Poisson":
         each = [_counts(math.exp(v)) for v in f.tolist()]
     elif "WaitingTime" in name:
-        nodes, weights = np.polynomial.laguerre.laggauss(7)
-        each = [(nodes * math.exp(-v), weights) for v in f.tolist()]
+        places, weights = np.polynomial.laguerre.laggauss(nodes)
+        each = [(places * math.exp(-v), weights) for v in f.tolist()]
     else:
-        # the score of a learned variance is of degree 2 in the label, its fourth power of degree 8
-        nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+        places, weights = np.polynomial.hermite_e.hermegauss(nodes)
         mean, deviation = f, torch.full_like(f, getattr(likelihood, "variance", 1.0) ** 0.5)
         if name == "GaussianWithVariance":
             mean, deviation = f[: len(f) // 2], torch.exp(f[len(f) // 2 :] / 2)
         each = [
-            (m + d * nodes, weights / weights.sum()) for m, d in zip(mean.tolist(), deviation.tolist(), strict=True)
+            (m + d * places, weights / weights.sum()) for m, d in zip(mean.tolist(), deviation.tolist(), strict=True)
         ]
     labels = np.array(list(itertools.product(*(values for values, _ in each))))
     weights = np.array([math.prod(part) for part in itertools.product(*(weights for _, weights in each))])
@@ -120,49 +122,37 @@ def parameter_vector(network):
     return torch.cat(rows).double()
 
 
-def outputs_of(vector, widths, activation, x, bent=None):
-    """f(x) of one input (n_0,); with `bent` every hidden layer but that one (1..L-1) is linearised where the network is."""
+def outputs_of(vector, widths, activation, x):
+    """f(x) of one input (n_0,)."""
     at, values = 0, x
     for layer, (fan_in, units) in enumerate(itertools.pairwise(widths), start=1):
         grid = vector[at : at + units * (fan_in + 1)].reshape(units, fan_in + 1)
         at += units * (fan_in + 1)
         values = grid[:, :-1] @ values + grid[:, -1]
-        if layer == len(widths) - 1:
-            return values
-        phi = PLAIN[activation]
-        if bent is None or bent == layer:
-            values = phi(values)
-        else:
-            # the point of expansion carries no derivative
-            here = torch.func.jvp(phi, (_still(values),), (values - _still(values),))
-            values = here[0] + here[1]
-    raise AssertionError
+        if layer < len(widths) - 1:
+            values = PLAIN[activation](values)
+    return values
 
 
-def _still(values):
-    return values.detach()
-
-
-def values_and_weights(network, point, likelihood):
-    """Squared scores and minus second derivatives of one input for every label: (M, P) each, and the weights (M,)."""
+def values_and_weights(network, point, likelihood, nodes=7):
+    """Squared scores and minus second derivatives of one input for every label, (M, P) each, and the weights (M,)."""
     vector, point = parameter_vector(network), point.double()
     outputs = outputs_of(vector, network.widths, network.activation, point)
-    labels, weights = label_law(likelihood, outputs)
+    labels, weights = label_law(likelihood, outputs, nodes)
 
     def value(v, y):
         return log_density(likelihood, outputs_of(v, network.widths, network.activation, point), y)
 
     scores = torch.func.vmap(torch.func.grad(value), (None, 0))(vector, labels)
     hessians = torch.func.vmap(torch.func.hessian(value), (None, 0))(vector, labels)
-    return scores, -hessians.diagonal(dim1=1, dim2=2), weights
+    return scores.square(), -hessians.diagonal(dim1=1, dim2=2), weights
 
 
 def moments(network, x, likelihood):
     """F, V1, V2 and c12 at every input: four tensors (N, P)."""
     found = []
     for point in x:
-        scores, seconds, weights = values_and_weights(network, point, likelihood)
-        squares = scores.square()
+        squares, seconds, weights = values_and_weights(network, point, likelihood)
         mean, other = weights @ squares, weights @ seconds
         apart, other_apart = squares - mean, seconds - other
         torch.testing.assert_close(mean, other, rtol=1e-9, atol=1e-10)  # both estimators have one mean

@@ -83,3 +83,13 @@ def test_one_score_is_all_there_is_where_both_are_the_same():
     est = fc.diagonal_variances(network, fc.inputs.gaussian(5, 2, seed=0), fc.Bernoulli())
     assert bool((est.var_score < 1e-30).all())
     assert bool((est.var_mixture == 0).all())
+
+
+@pytest.mark.parametrize(("family", "outputs"), [("bernoulli", 1), ("categorical", 2)])
+def test_two_possible_labels_leave_no_variance_to_the_best_mixture(family, outputs):
+    # both estimators are affine in one and the same two-valued number
+    network, x, likelihood = small_case(family, widths=(3, 4, 3, outputs))
+    est, (_, score, hessian, covariance) = check(network, x, likelihood)
+    torch.testing.assert_close(covariance.square(), score * hessian, rtol=1e-9, atol=1e-15)
+    assert bool((est.var_mixture <= 1e-13 * (est.var_score + est.var_hessian)).all())
+    assert float(est.by_layer(est.var_hessian)[0]) > 1e-4

@@ -33,8 +33,10 @@ PAGES = (
     ("", "explore.py", "Explore", "", "explore"),
     ("", "width.py", "Width", "width", "width"),
     ("", "phase.py", "Phase", "phase", "phase"),
+    ("", "unit.py", "Units", "unit", "unit"),
     ("", "directions.py", "Directions", "directions", "directions"),
-    ("", "train.py", "Train", "train", "train"),
+    ("Train", "train.py", "Race", "train", "train"),
+    ("Train", "plateau.py", "Plateau", "plateau", "plateau"),
     ("Learn", "report.py", "Sanity report", "report", "report"),
     ("Learn", "about.py", "About", "about", None),
 )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from fimcore.experiments import directions, explore, phase, report, spectrum, train, unit, width
+    from fimcore.experiments import directions, explore, phase, plateau, report, spectrum, train, unit, width
     from fimcore.experiments.question_spec import QuestionSpec
 
-QUESTIONS = ("explore", "width", "spectrum", "phase", "unit", "directions", "train", "report")
+QUESTIONS = ("explore", "width", "spectrum", "phase", "unit", "directions", "train", "plateau", "report")
 
 __all__ = [
     "QUESTIONS",
@@ -25,6 +25,7 @@ __all__ = [
     "explore",
     "load",
     "phase",
+    "plateau",
     "report",
     "spec_from_mapping",
     "spectrum",

@@ -13,6 +13,7 @@ PAGES = {
     "/phase": "signal",
     "/directions": "natural direction",
     "/train": "",
+    "/plateau?S=1": "plateau",
     "/report?n=64&S=4&N=50": "mean-field",
     "/about": "",
 }

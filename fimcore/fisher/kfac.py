@@ -19,7 +19,16 @@ from fimcore.fisher.blocks import Progress
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.parts import AnyFactors, counted, summed
 from fimcore.fisher.products import symmetric_product
-from fimcore.fisher.structures import FisherStructure, Origin, check_damping, descending, layer_grids, lost, singular
+from fimcore.fisher.structures import (
+    FisherStructure,
+    Origin,
+    check_damping,
+    descending,
+    layer_grids,
+    lost,
+    singular,
+    solve_symmetric,
+)
 
 FORMS = ("exact", "factored")
 
@@ -43,9 +52,9 @@ class KFAC(FisherStructure):
         return torch.cat([both_sides(g, grid, a).flatten(0, 1) for g, grid, a in grids]).reshape(vector.shape)
 
     def solve(self, vector: Tensor, damping: float, form: str = "exact") -> Tensor:
-        """The damped inverse times v for v of shape (P,) or (P, m), by the eigenvalues g of G and a of A.
+        """The damped inverse times v for v of shape (P,) or (P, m).
 
-        "exact" is (G (x) A + damping I)^{-1}, that is division by g_i a_j + damping in the eigenbases. "factored" damps each
+        "exact" is (G (x) A + damping I)^{-1}: division by g_i a_j + damping in the eigenbases of both. "factored" damps each
         factor, (G + sqrt(damping) / pi I)^{-1} V (A + pi sqrt(damping) I)^{-1} with pi^2 = (tr A / k) / (tr G / n), which needs no
         eigenvalues of the product; pi = 1 where a trace is zero.
 
@@ -56,15 +65,13 @@ class KFAC(FisherStructure):
         check_choice("form", form, FORMS)
         self._check_vector(vector)
         check_damping(damping)
+        grids = layer_grids(self.layout, vector)
+        if form == "factored":
+            solved = [self._factored(layer, grid, damping) for layer, grid in enumerate(grids)]
+            return torch.cat([each.flatten(0, 1) for each in solved]).reshape(vector.shape)
         solved = []
-        for grid, (g, left), (a, right) in zip(
-            layer_grids(self.layout, vector), self._output_eigen, self._input_eigen, strict=True
-        ):
-            if form == "exact":
-                divisors = damped(torch.outer(g, a), damping)
-            else:
-                divisors = torch.outer(*self._split(g, a, damping))
-            rotated = both_sides(left.T, grid, right) / divisors[:, :, None]
+        for grid, (g, left), (a, right) in zip(grids, self._output_eigen, self._input_eigen, strict=True):
+            rotated = both_sides(left.T, grid, right) / damped(torch.outer(g, a), damping)[:, :, None]
             solved.append(both_sides(left, rotated, right.T).flatten(0, 1))
         return torch.cat(solved).reshape(vector.shape)
 
@@ -108,21 +115,20 @@ class KFAC(FisherStructure):
     def _input_eigen(self) -> list[tuple[Tensor, Tensor]]:
         return [eigen(a, positive=True) for a in self.input_factors]
 
-    def _split(self, g: Tensor, a: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-        """Eigenvalues of the two damped factors."""
-        output, given = float(g.mean()), float(a.mean())
+    def _factored(self, layer: int, grid: Tensor, damping: float) -> Tensor:
+        """One layer's grid (n, k, m) between the inverses of its two damped factors: two factorisations, no eigenvalues."""
+        g, a = self.output_factors[layer], self.input_factors[layer]
+        output, given = float(g.trace()) / len(g), float(a.trace()) / len(a)
         if output < 0:
             raise ValueError(
                 f"`form` is 'factored', but the mean eigenvalue of an output factor is {output:.3g} with the estimator "
                 f"{self.origin.estimator!r}; use the form 'exact', or an estimator that is never negative."
             )
         ratio = (given / output) ** 0.5 if output > 0 and given > 0 else 1.0
-        root = damping**0.5
-        for values, added in ((g, root / ratio), (a, root * ratio)):
-            largest = values.abs().max()
-            if bool(lost(values, largest, added, len(values)).any()):
-                raise singular((g.abs().max() * a.abs().max()).expand(2, 2), damping)
-        return g + root / ratio, a + root * ratio
+        root, (n, k, columns) = damping**0.5, grid.shape
+        left = solve_symmetric(g, grid.reshape(n, -1), root / ratio, positive=self.positive).reshape(n, k, columns)
+        right = solve_symmetric(a, left.transpose(0, 1).reshape(k, -1), root * ratio, positive=True)
+        return right.reshape(k, n, columns).transpose(0, 1)
 
 
 def kfac(made: AnyFactors, origin: Origin, progress: Progress | None = None) -> KFAC:

@@ -27,7 +27,7 @@ class Settings:
     learning_rate: float
     damping: float = 1e-3
     alpha: float = 1.0
-    form: str = "exact"
+    form: str = "factored"
     estimator: str = "exact"
     isotropic: bool = True
 

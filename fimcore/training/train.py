@@ -41,7 +41,7 @@ def train(
     *,
     batch_size: int | None = None,
     alpha: float = 1.0,
-    form: str = "exact",
+    form: str = "factored",
     estimator: str = "exact",
     isotropic: bool = True,
     fisher_every: int = 0,
@@ -67,7 +67,7 @@ def train(
         batch_size: inputs an update sees, in a new order every epoch; None: all. Losses are over all data all the same.
         alpha: the step is learning_rate / alpha, so that learning rates mean the same for structures G whose
             (1/N) J G^+ J^T = alpha I (layer blocks L, unit blocks the number of units, ...; `meanfield.ngd_rate`).
-        form: how "kfac" is damped, "exact" or "factored" (as in `KFAC.solve`).
+        form: how "kfac" is damped, "factored" as its authors do, or "exact" (as in `KFAC.solve`), which takes eigenvalues.
         estimator: of "ngd_diagonal", as in `fisher`.
         isotropic: of "ngd_closed_form": whether a layer's inputs count as isotropic, which costs O(n) a unit; False takes their
             exact covariance, without which the form is far off from the second layer on.

@@ -49,7 +49,7 @@ def test_a_natural_gradient_is_the_dense_solution(problem, optimizer, family):
     gradient = mean_gradient(network, x, labels, likelihood)
     assert torch.allclose(gradient, -score_rows(network, x, labels, likelihood).mean(dim=0), atol=1e-13)
     structure = fc.fisher(network, x, likelihood, structure=STRUCTURES[optimizer])
-    found = first_move(network, x, labels, likelihood, optimizer)
+    found = first_move(network, x, labels, likelihood, optimizer, form="exact")
     if optimizer == "ngd_quasi_diagonal":
         expected = structure.solve(gradient, 0.05)  # the inverse of the completed metric, tested with the structure
     else:
@@ -257,7 +257,7 @@ def test_with_the_step_over_alpha_structures_take_residuals_down_alike(optimizer
     ratios = []
     for seed in range(3):
         task = teacher_student(arch, count, noise=0.3, seed=seed)
-        run = train(task.network, task.data, optimizer, 0.5, 1e-9, 1, alpha=rate.alpha)
+        run = train(task.network, task.data, optimizer, 0.5, 1e-9, 1, alpha=rate.alpha, form="exact")
         before, after = (step.residual for step in run)
         ratios.append(after / before)
     assert np.mean(ratios) == pytest.approx(0.5, abs=allowed + 0.02)

@@ -35,7 +35,11 @@ _MATTERS = {
     "y": lambda now: now["in"] == "csv",
     "s2": lambda now: now["out"] == "regression",
     "mc": lambda now: now["est"] == "score",
+    "l": lambda now: now["L"] > 1,
+    "u": lambda now: now["n"] > 1,
 }
+# Settings that count layers and units of the network: they reach as far as it does.
+_AT_MOST = {"l": "L", "u": "n"}
 
 
 def shown_here(key: str, now: Mapping[str, Any]) -> bool:
@@ -74,6 +78,10 @@ def widget(setting: Setting, *, label: bool = True) -> None:
         st.toggle(control.label, **common)
     elif control.widget in ("slider", "number"):
         low, high = setting.bounds
+        if key in _AT_MOST:
+            high = min(high, st.session_state.get(_AT_MOST[key], high))
+            if value_of(setting) > high:
+                settings.apply({key: high})
         kind = int if setting.field.annotation is int else float
         draw = st.slider if control.widget == "slider" else st.number_input
         draw(control.label, kind(low), kind(high), step=kind(control.step or 1), **common)

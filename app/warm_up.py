@@ -17,6 +17,9 @@ SLOW = ("torch", "plotly.graph_objects", "pandas", "scipy.special", "scipy.linal
 DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("width", "run", ()),
     ("phase", "run", ()),
+    ("unit", "one", ("seeds",)),
+    ("unit", "layers", ("layer", "unit", "isotropic", "along")),
+    ("unit", "moments", ("along", "damping")),
     ("directions", "run", ()),
     ("report", "run", ()),
     ("train", "run", ()),

@@ -100,6 +100,7 @@ _OF_QUESTION = {
         "factor": "E S / A_0, the block over the matrix of the unit alone",
         "scale": "standard deviation of the pre-activation, |w| where inputs have variance 1",
         "centre": "mean of the pre-activation, w0 where inputs have mean 0",
+        "variance": "mean variance of the unit's inputs",
         "A0": "E phi'^2",
         "A1": "E v phi'^2",
         "A2": "E v^2 phi'^2",

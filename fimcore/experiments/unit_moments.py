@@ -33,7 +33,8 @@ LONGEST, FARTHEST = 4.0, 3.0
 def places(scale: float, centre: float) -> dict[str, tuple[FloatArray, FloatArray]]:
     """(lengths, biases) that the points lie at: along either axis through the chosen unit, which is one of them."""
     top, edge = max(LONGEST, 1.25 * scale), max(FARTHEST, 1.25 * abs(centre))
-    lengths = np.unique(np.append(np.linspace(0.0, top, POINTS), scale))
+    # closer together where the curves bend: for short weights
+    lengths = np.unique(np.append(top * np.linspace(0.0, 1.0, POINTS) ** 2, scale))
     biases = np.unique(np.append(np.linspace(-edge, edge, POINTS), centre))
     return {LENGTH: (lengths, np.full(lengths.size, centre)), BIAS: (np.full(biases.size, scale), biases)}
 

@@ -26,6 +26,7 @@ from fimcore.training import mean_gradient
 FloatArray = NDArray[np.float64]
 
 KINDS = (ISOTROPIC, COVARIANCE)
+MOST_CELLS = 129
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +141,7 @@ def forms_table(spec: Spec, one: OneUnit) -> pd.DataFrame:
                 "factor": one.factors[kind][0],
                 "scale": pre_activation(form)[0],
                 "centre": pre_activation(form)[1],
+                "variance": _variance(form),
                 "A0": form.A0,
                 "A1": form.A1,
                 "A2": form.A2,
@@ -153,6 +155,24 @@ def pre_activation(form: UnitFisher) -> tuple[float, float]:
     """(s, c), standard deviation and mean of the pre-activation: |w| and w_0 for inputs of mean 0 and variance 1."""
     moved = form.variance * form.w if isinstance(form.variance, float) else form.variance @ form.w
     return math.sqrt(max(0.0, float(form.w @ moved))), form.w0 + float(form.w @ form.mean)
+
+
+def _variance(form: UnitFisher) -> float:
+    """The mean variance of the unit's inputs."""
+    return form.variance if isinstance(form.variance, float) else float(np.trace(form.variance)) / len(form.variance)
+
+
+def pooled(matrix: FloatArray, cells: int = MOST_CELLS) -> FloatArray:
+    """A matrix as a picture of at most `cells` rows: the entry of largest magnitude in every cell, sign kept."""
+    step = -(-len(matrix) // cells)
+    if step == 1:
+        return matrix
+    starts = np.arange(0, len(matrix), step)
+    high, low = (
+        operation.reduceat(operation.reduceat(matrix, starts, axis=0), starts, axis=1)
+        for operation in (np.maximum, np.minimum)
+    )
+    return np.where(high > -low, high, low)
 
 
 def _directions(one: OneUnit, kind: str, damping: float) -> dict[str, float]:

@@ -57,7 +57,7 @@ class Spec(NetworkSpec):
     along: Annotated[
         bool,
         Field(
-            False,
+            True,
             description="Turn the axes so that the first is the unit's own weight vector and the second its bias.",
         ),
         Control("Axes along w", "rot", "toggle", group="View"),

@@ -24,6 +24,7 @@ def violations(page) -> list:
         "/?S=1&n=8",
         "/width?S=2&N=50&w0=8&w1=16",
         "/phase?n=16&S=2&N=20&D=4",
+        "/unit?n=8&S=2&N=100&l=2",
         "/directions?n=8&S=2&N=100",
         "/plateau?S=1",
         "/report?n=16&S=4&N=20",

@@ -11,6 +11,7 @@ PAGES = {
     "/": "Fisher matrix",
     "/width": "",
     "/phase": "signal",
+    "/unit": "diagonal plus rank two",
     "/directions": "natural direction",
     "/train": "",
     "/plateau?S=1": "plateau",

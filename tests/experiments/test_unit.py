@@ -28,7 +28,7 @@ from fimcore.experiments.unit_forms import (
 from fimcore.experiments.unit_tables import summarise, why_not
 from fimcore.inputs import InputError
 
-SMALL = {"width": 5, "hidden_layers": 2, "samples": 40, "seeds": 2}
+SMALL = {"width": 5, "hidden_layers": 2, "samples": 40, "seeds": 2, "along": False}
 
 
 def rows(result, **wanted):
@@ -191,7 +191,7 @@ def test_linear_units_need_no_gaussian_inputs():
 
 
 def test_axes_along_the_weights_show_rank_two():
-    spec = unit.Spec(**SMALL, layer=1, unit=2, along=True, input_dim=6)
+    spec = unit.Spec(**{**SMALL, "along": True}, layer=1, unit=2, input_dim=6)
     result, one = unit.one(spec), unit_one.one_unit(spec)
     form, factor = one.forms[ISOTROPIC][0], one.factors[ISOTROPIC][0]
     expected = np.diag([form.A2, *[form.A0] * 6])

@@ -1,0 +1,305 @@
+"""The page Units: is one unit's Fisher matrix diagonal plus rank two? Three matrices, eigenvalues, layers, and A_0, A_1, A_2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import controls
+import exports
+import jobs
+import lessons
+import numpy as np
+import page
+import pandas as pd
+import permalinks
+import plotly.graph_objects as go
+import streamlit as st
+import unit_words
+import words
+from figure_export import figure_png, figure_svg
+from figures import style
+from figures import unit as figures
+
+from fimcore.experiments import unit_one
+from fimcore.experiments.result import Result
+from fimcore.experiments.setting import sample_count
+from fimcore.experiments.unit_spec import Spec
+
+QUESTION = "unit"
+# What each part of the page does not depend on: those fields do not make it compute again.
+VIEW = ("layer", "unit", "isotropic", "along")
+QUICK_SECONDS = 0.3
+
+
+def part(spec: Spec, function: str, ignore: tuple[str, ...]) -> Result | None:
+    """One quick part of the page at exactly this setting; None where it is refused or failed."""
+    found = jobs.compute(QUESTION, spec, function=function, ignore=ignore, seconds=QUICK_SECONDS)
+    return found if jobs.is_current(QUESTION, spec, function=function, ignore=ignore) else None
+
+
+def form_of(result: Result, spec: Spec) -> dict[Any, Any]:
+    """The numbers of the closed form that is chosen."""
+    rows = result.tables["forms"].to_dict("records")
+    return next(row for row in rows if row["form"] == kind_of(spec))
+
+
+def kind_of(spec: Spec) -> str:
+    return "isotropic" if spec.isotropic else "covariance"
+
+
+def chart(figure: go.Figure, key: str, alt: str) -> None:
+    """A picture with its finding in words."""
+    st.plotly_chart(figure, key=key, theme=None, config=style.CHART_CONFIG, alt=alt.replace("**", ""))
+
+
+def export(
+    result: Result,
+    spec: Spec,
+    key: str,
+    title: str,
+    figure: go.Figure,
+    text: str,
+    table: str,
+    csv: Callable[[], str] | None = None,
+) -> None:
+    """Files of one picture and of the table behind it."""
+    dark, shown = page.is_dark(), replace(result, spec=spec)
+    captions = exports.caption_lines(shown, permalinks.current_address(QUESTION), text.replace("**", ""))
+    exports.export_menu(
+        shown,
+        name=key,
+        table=table,
+        key=key,
+        label=f"Export {key}",
+        png=partial(figure_png, figure, title, captions, dark),
+        svg=partial(figure_svg, figure, title, captions, dark),
+        csv=csv,
+    )
+
+
+def ticks_of(spec: Spec, cells: int, size: int) -> dict[float, str]:
+    """Names of the first and last rows."""
+    last = cells - 1
+    if spec.along:
+        return {0: "w", last: "w₀" if size == 2 else "⟂ w"}
+    return {0: "w₁", last: "w₀"}
+
+
+def the_unit(result: Result, spec: Spec) -> None:
+    """Measured, closed form, difference, and four numbers."""
+    dark, samples = page.is_dark(), sample_count(spec)
+    row = form_of(result, spec)
+    size = len(result.arrays["measured"])
+    text = unit_words.unit_finding(spec, row, size, samples)
+    st.markdown(text)
+    for remark in unit_words.remarks(spec, row, size, samples):
+        st.caption(f":material/info: {remark}")
+    arrays = {name: unit_one.pooled(result.arrays[name]) for name in figures.TITLES}
+    limit = figures.limit_of(arrays)
+    ticks = ticks_of(spec, len(arrays["measured"]), size)
+    for place, (name, title) in zip(st.columns(3), figures.TITLES.items(), strict=True):
+        with place:
+            st.header(title, anchor=False)
+            alt = {
+                "measured": f"Measured block of {size} by {size} entries, up to {words.number(abs(arrays[name]).max())}.",
+                "closed_form": f"Closed form, entries up to {words.number(abs(arrays[name]).max())}.",
+                "difference": text,
+            }[name]
+            chart(figures.matrix(arrays[name], limit, ticks, dark), f"matrix-{name}", alt)
+    pooling = (
+        ""
+        if len(arrays["measured"]) == size
+        else f" Each cell shows the largest of its {words.number(-(-size // len(arrays['measured'])))}² entries."
+    )
+    axes = (
+        "first along w, second the bias w₀, then directions across w"
+        if spec.along
+        else "weights w₁ to w_n, then the bias w₀"
+    )
+    st.caption(
+        f"Rows and columns: {axes}. One colour scale for all three, signed square root of the entries, from "
+        f"{words.number(-limit)} to {words.number(limit)}.{pooling} Closed form: A_k times the factor g = E S / A₀ = "
+        f"{words.number(row['factor'])}, measured, which makes the bias entries equal."
+    )
+    with st.container(key="metric-cards"):
+        made = unit_words.cards(spec, row)
+        for place, card in zip(st.columns(len(made)), made, strict=True):
+            place.metric(card.label, card.value, card.below, "off", delta_arrow="off", help=card.about, border=True)
+    root = words.percent((size / samples) ** 0.5)
+    st.caption(
+        f"Noise is measured by holding two halves of the inputs against each other; it falls like √(k / N), here √({size} / "
+        f"{samples:,}) = {root}. Error² = noise² + what is wrong²."
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        title = f"Unit {spec.shown_unit} of layer {spec.shown_layer}: measured, closed form, difference"
+        export(
+            result,
+            spec,
+            "matrices",
+            title,
+            figures.triptych(arrays, dark),
+            text,
+            "forms",
+            partial(cells_csv, result, spec),
+        )
+        page.as_table("forms", result.tables["forms"])
+        page.as_table("entries", result.tables["entries"], label="Show the parts as table")
+
+
+def cells_csv(result: Result, spec: Spec) -> str:
+    """Every entry of the three matrices, one a line."""
+    size = len(result.arrays["measured"])
+    rows, columns = (index.reshape(-1) + 1 for index in np.indices((size, size)))
+    table = pd.DataFrame(
+        {"row": rows, "column": columns, **{name: result.arrays[name].reshape(-1) for name in figures.TITLES}}
+    )
+    return replace(result, spec=spec, tables={"cells": table}).to_csv(permalinks.current_address(QUESTION))
+
+
+def eigenvalues(result: Result, spec: Spec) -> None:
+    """Diagonal plus rank two, seen in the eigenvalues."""
+    kind, table, row = kind_of(spec), result.tables["eigenvalues"], form_of(result, spec)
+    text = unit_words.eigenvalue_finding(table, kind, row["factor"], row["A0"], row["variance"])
+    st.header("Eigenvalues of the block", anchor=False)
+    st.markdown(text)
+    figure = figures.eigenvalues(table, kind, page.is_dark())
+    chart(figure, "eigenvalues", text)
+    st.caption(
+        "Sampling alone spreads equal eigenvalues. Noise taken out: directions from one half of the inputs, sizes along them in "
+        "the other half. Dashed: closed form."
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        export(result, spec, "eigenvalues", "Eigenvalues of one unit's block", figure, text, "eigenvalues")
+        page.as_table("eigenvalues", table)
+
+
+def layer_pictures(result: Result) -> None:
+    """Three charts over layers; also drawn from partial results while networks are being measured."""
+    table, dark = result.tables["layers"], page.is_dark()
+    alone, network, direction = st.columns(3)
+    for place, title, matrix in ((alone, "The unit alone", "alone"), (network, "In its network", "network")):
+        with place:
+            st.subheader(title, anchor=False)
+            chart(figures.errors(table, matrix, dark), f"errors-{matrix}", unit_words.error_finding(table, matrix))
+    with direction:
+        st.subheader("Natural gradient", anchor=False)
+        cosines = result.tables["directions"]
+        chart(figures.cosines(cosines, dark), "cosines", unit_words.direction_finding(cosines))
+
+
+def below_layers(result: Result, spec: Spec) -> None:
+    """What the three charts mean, their verdicts and their files."""
+    table, dark = result.tables["layers"], page.is_dark()
+    units = words.count_of(spec.measured_units, "unit")
+    st.caption(
+        f"Error: ‖measured − closed form‖ / ‖measured‖ of a typical unit (median of {units}) with noise taken out; points: "
+        f"{words.count_of(spec.seeds, 'network')}; band: smallest to largest; dotted: the noise taken out of the isotropic form. "
+        "Alone: the unit on its layer's real inputs, read out by itself, with no fitted number. In its network: the block of F, "
+        "closed form times E S / A₀. Natural gradient: cosine with (F + λ)⁻¹ g in the metric of the unit's block, noise "
+        "included; dotted: exact blocks of two halves of the inputs."
+    )
+    st.markdown(unit_words.verdict_table(table))
+    st.caption(
+        "Share of the matrix that is wrong beyond noise. Agrees: zero within two standard errors over the networks; close: at most "
+        "10 %; disagrees: more."
+    )
+    dead = int(table.groupby("layer")["dead"].first().sum())
+    if dead:
+        st.caption(f":material/info: {words.count_of(dead, 'unit')} with a block of zeros left out.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for matrix, title in (("alone", "The unit alone"), ("network", "The unit in its network")):
+            figure = figures.errors(table, matrix, dark)
+            export(result, spec, matrix, title, figure, unit_words.error_finding(table, matrix), "layers")
+        cosines = result.tables["directions"]
+        text = unit_words.direction_finding(cosines)
+        export(
+            result, spec, "directions", "Natural gradient of a unit", figures.cosines(cosines, dark), text, "directions"
+        )
+        page.as_table("layers", table)
+        page.as_table("cosines", cosines, label="Show the cosines")
+    st.subheader("Why is it exact in layer 1 and not deeper?", anchor=False)
+    st.markdown(
+        "The closed form needs Gaussian inputs with mean 0 and one variance in every direction. Layer 1 can have them; activations "
+        "are bounded or cut off, have a mean, and point in few directions."
+    )
+    st.markdown("\n".join(f"- {sentence}" for sentence in unit_words.why_deeper(result.tables["inputs"])))
+    factors = [verdict.sentence for verdict in result.verdicts if verdict.quantity.startswith("Factor")]
+    st.markdown("\n".join(f"- {sentence}" for sentence in factors))
+    st.caption(
+        "Factor: E S / A₀, averaged over units, beside mean-field theory for wide layers. With few outputs it differs strongly "
+        "from unit to unit, so that no average can stand in for it."
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        page.as_table("inputs", result.tables["inputs"], label="Show the inputs as table")
+        page.as_table("factors", result.tables["factors"], label="Show the factors as table")
+
+
+def curves(result: Result, spec: Spec, row: dict[Any, Any]) -> None:
+    """A_0, A_1 and A_2 against length and bias."""
+    st.header("A₀, A₁ and A₂ of one unit", anchor=False)
+    st.markdown("\n".join(f"- {verdict.sentence}" for verdict in result.verdicts))
+    dark, tables = page.is_dark(), result.tables
+    made = {
+        "length": figures.moments(tables["moments"], tables["curves"], "length", float(row["scale"]), dark),
+        "bias": figures.moments(tables["moments"], tables["curves"], "bias", float(row["centre"]), dark),
+    }
+    for place, (against, figure) in zip(st.columns(2), made.items(), strict=True):
+        with place:
+            fixed = (
+                f"at w₀ = {words.number(row['centre'])}"
+                if against == "length"
+                else f"at |w| = {words.number(row['scale'])}"
+            )
+            st.subheader(f"Against {'|w|' if against == 'length' else 'w₀'}, {fixed}", anchor=False)
+            chart(figure, f"moments-{against}", unit_words.moment_finding(result))
+    st.caption(
+        f"Points: entries of the measured matrices of real single units y = φ(w·x + w₀) on {min(spec.samples, 20_000):,} Gaussian "
+        f"inputs, averages over {words.count_of(spec.seeds, 'draw')} of the inputs; lines: smallest to largest. Dashed: A_k = "
+        "E v^k φ′(|w| v + w₀)². Dotted: the unit above; in deeper layers standard deviation and mean of its pre-activation take "
+        "the places of |w| and w₀. At |w| = 0, A₂ = A₀ and A₁ = 0."
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        text = unit_words.moment_finding(result)
+        export(result, spec, "length", "A₀, A₁, A₂ against |w|", made["length"], text, "moments")
+        export(result, spec, "bias", "A₀, A₁, A₂ against w₀", made["bias"], text, "moments")
+        page.as_table("moments", tables["moments"])
+
+
+spec = page.spec(QUESTION)
+assert isinstance(spec, Spec)
+page.heading("Is one unit's Fisher matrix diagonal plus rank two?")
+answer = st.container(key="answer")
+page.link_notices()
+controls.view_controls(QUESTION, "l", "u", "lam", "iso", "rot")
+shown = part(spec, "one", ("seeds",))
+if shown is not None:
+    the_unit(shown, spec)
+    eigenvalues(shown, spec)
+st.header("Layer by layer", anchor=False)
+found = jobs.compute(QUESTION, spec, function="layers", draw=layer_pictures, ignore=VIEW)
+running = (QUESTION, "layers") in jobs.session_jobs().watched
+if isinstance(found, Result):
+    with answer:
+        st.markdown(unit_words.finding(found))
+    if not running:
+        below_layers(found, spec)
+if shown is not None:
+    lines = part(spec, "moments", ("along", "damping"))
+    if lines is not None:
+        curves(lines, spec, form_of(shown, spec))
+lessons.show(QUESTION)
+page.chips(
+    QUESTION,
+    [
+        ("A deeper layer", {"l": 2}),
+        ("With the exact covariance", {"l": 2, "iso": False}),
+        ("In the axes of the weights", {"rot": False}),
+        ("Less noise", {"N": 10_000}),
+    ],
+)
+st.page_link(
+    "views/directions.py", label="Which approximation keeps the natural direction?", icon=":material/arrow_forward:"
+)

@@ -2,161 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import controls
-import exports
 import jobs
 import lessons
-import numpy as np
 import page
-import pandas as pd
-import permalinks
-import plotly.graph_objects as go
 import streamlit as st
+import unit_layer_words
+import unit_matrices
 import unit_words
 import words
-from figure_export import figure_png, figure_svg
-from figures import style
 from figures import unit as figures
+from unit_parts import QUESTION, chart, export, form_of, kind_of
 
-from fimcore.experiments import unit_one
+from fimcore.experiments import unit
 from fimcore.experiments.result import Result
-from fimcore.experiments.setting import sample_count
+from fimcore.experiments.unit_moments import MOST_INPUTS
 from fimcore.experiments.unit_spec import Spec
 
-QUESTION = "unit"
 # What each part of the page does not depend on: those fields do not make it compute again.
 VIEW = ("layer", "unit", "isotropic", "along")
-QUICK_SECONDS = 0.3
 
 
 def part(spec: Spec, function: str, ignore: tuple[str, ...]) -> Result | None:
     """One quick part of the page at exactly this setting; None where it is refused or failed."""
-    found = jobs.compute(QUESTION, spec, function=function, ignore=ignore, seconds=QUICK_SECONDS)
+    try:
+        seconds = unit.part_seconds(spec)[function]
+    except (ValueError, OverflowError):  # told where the layers would be
+        return None
+    found = jobs.compute(QUESTION, spec, function=function, ignore=ignore, seconds=seconds)
     return found if jobs.is_current(QUESTION, spec, function=function, ignore=ignore) else None
-
-
-def form_of(result: Result, spec: Spec) -> dict[Any, Any]:
-    """The numbers of the closed form that is chosen."""
-    rows = result.tables["forms"].to_dict("records")
-    return next(row for row in rows if row["form"] == kind_of(spec))
-
-
-def kind_of(spec: Spec) -> str:
-    return "isotropic" if spec.isotropic else "covariance"
-
-
-def chart(figure: go.Figure, key: str, alt: str) -> None:
-    """A picture with its finding in words."""
-    st.plotly_chart(figure, key=key, theme=None, config=style.CHART_CONFIG, alt=alt.replace("**", ""))
-
-
-def export(
-    result: Result,
-    spec: Spec,
-    key: str,
-    title: str,
-    figure: go.Figure,
-    text: str,
-    table: str,
-    csv: Callable[[], str] | None = None,
-) -> None:
-    """Files of one picture and of the table behind it."""
-    dark, shown = page.is_dark(), replace(result, spec=spec)
-    captions = exports.caption_lines(shown, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        shown,
-        name=key,
-        table=table,
-        key=key,
-        label=f"Export {key}",
-        png=partial(figure_png, figure, title, captions, dark),
-        svg=partial(figure_svg, figure, title, captions, dark),
-        csv=csv,
-    )
-
-
-def ticks_of(spec: Spec, cells: int, size: int) -> dict[float, str]:
-    """Names of the first and last rows."""
-    last = cells - 1
-    if spec.along:
-        return {0: "w", last: "w₀" if size == 2 else "⟂ w"}
-    return {0: "w₁", last: "w₀"}
-
-
-def the_unit(result: Result, spec: Spec) -> None:
-    """Measured, closed form, difference, and four numbers."""
-    dark, samples = page.is_dark(), sample_count(spec)
-    row = form_of(result, spec)
-    size = len(result.arrays["measured"])
-    text = unit_words.unit_finding(spec, row, size, samples)
-    st.markdown(text)
-    for remark in unit_words.remarks(spec, row, size, samples):
-        st.caption(f":material/info: {remark}")
-    arrays = {name: unit_one.pooled(result.arrays[name]) for name in figures.TITLES}
-    limit = figures.limit_of(arrays)
-    ticks = ticks_of(spec, len(arrays["measured"]), size)
-    for place, (name, title) in zip(st.columns(3), figures.TITLES.items(), strict=True):
-        with place:
-            st.header(title, anchor=False)
-            alt = {
-                "measured": f"Measured block of {size} by {size} entries, up to {words.number(abs(arrays[name]).max())}.",
-                "closed_form": f"Closed form, entries up to {words.number(abs(arrays[name]).max())}.",
-                "difference": text,
-            }[name]
-            chart(figures.matrix(arrays[name], limit, ticks, dark), f"matrix-{name}", alt)
-    pooling = (
-        ""
-        if len(arrays["measured"]) == size
-        else f" Each cell shows the largest of its {words.number(-(-size // len(arrays['measured'])))}² entries."
-    )
-    axes = (
-        "first along w, second the bias w₀, then directions across w"
-        if spec.along
-        else "weights w₁ to w_n, then the bias w₀"
-    )
-    st.caption(
-        f"Rows and columns: {axes}. One colour scale for all three, signed square root of the entries, from "
-        f"{words.number(-limit)} to {words.number(limit)}.{pooling} Closed form: A_k times the factor g = E S / A₀ = "
-        f"{words.number(row['factor'])}, measured, which makes the bias entries equal."
-    )
-    with st.container(key="metric-cards"):
-        made = unit_words.cards(spec, row)
-        for place, card in zip(st.columns(len(made)), made, strict=True):
-            place.metric(card.label, card.value, card.below, "off", delta_arrow="off", help=card.about, border=True)
-    root = words.percent((size / samples) ** 0.5)
-    st.caption(
-        f"Noise is measured by holding two halves of the inputs against each other; it falls like √(k / N), here √({size} / "
-        f"{samples:,}) = {root}. Error² = noise² + what is wrong²."
-    )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        title = f"Unit {spec.shown_unit} of layer {spec.shown_layer}: measured, closed form, difference"
-        export(
-            result,
-            spec,
-            "matrices",
-            title,
-            figures.triptych(arrays, dark),
-            text,
-            "forms",
-            partial(cells_csv, result, spec),
-        )
-        page.as_table("forms", result.tables["forms"])
-        page.as_table("entries", result.tables["entries"], label="Show the parts as table")
-
-
-def cells_csv(result: Result, spec: Spec) -> str:
-    """Every entry of the three matrices, one a line."""
-    size = len(result.arrays["measured"])
-    rows, columns = (index.reshape(-1) + 1 for index in np.indices((size, size)))
-    table = pd.DataFrame(
-        {"row": rows, "column": columns, **{name: result.arrays[name].reshape(-1) for name in figures.TITLES}}
-    )
-    return replace(result, spec=spec, tables={"cells": table}).to_csv(permalinks.current_address(QUESTION))
 
 
 def eigenvalues(result: Result, spec: Spec) -> None:
@@ -183,11 +59,13 @@ def layer_pictures(result: Result) -> None:
     for place, title, matrix in ((alone, "The unit alone", "alone"), (network, "In its network", "network")):
         with place:
             st.subheader(title, anchor=False)
-            chart(figures.errors(table, matrix, dark), f"errors-{matrix}", unit_words.error_finding(table, matrix))
+            chart(
+                figures.errors(table, matrix, dark), f"errors-{matrix}", unit_layer_words.error_finding(table, matrix)
+            )
     with direction:
         st.subheader("Natural gradient", anchor=False)
         cosines = result.tables["directions"]
-        chart(figures.cosines(cosines, dark), "cosines", unit_words.direction_finding(cosines))
+        chart(figures.cosines(cosines, dark), "cosines", unit_layer_words.direction_finding(cosines))
 
 
 def below_layers(result: Result, spec: Spec) -> None:
@@ -201,7 +79,7 @@ def below_layers(result: Result, spec: Spec) -> None:
         "closed form times E S / A₀. Natural gradient: cosine with (F + λ)⁻¹ g in the metric of the unit's block, noise "
         "included; dotted: exact blocks of two halves of the inputs."
     )
-    st.markdown(unit_words.verdict_table(table))
+    st.markdown(unit_layer_words.verdict_table(table))
     st.caption(
         "Share of the matrix that is wrong beyond noise. Agrees: zero within two standard errors over the networks; close: at most "
         "10 %; disagrees: more."
@@ -212,9 +90,9 @@ def below_layers(result: Result, spec: Spec) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         for matrix, title in (("alone", "The unit alone"), ("network", "The unit in its network")):
             figure = figures.errors(table, matrix, dark)
-            export(result, spec, matrix, title, figure, unit_words.error_finding(table, matrix), "layers")
+            export(result, spec, matrix, title, figure, unit_layer_words.error_finding(table, matrix), "layers")
         cosines = result.tables["directions"]
-        text = unit_words.direction_finding(cosines)
+        text = unit_layer_words.direction_finding(cosines)
         export(
             result, spec, "directions", "Natural gradient of a unit", figures.cosines(cosines, dark), text, "directions"
         )
@@ -225,7 +103,7 @@ def below_layers(result: Result, spec: Spec) -> None:
         "The closed form needs Gaussian inputs with mean 0 and one variance in every direction. Layer 1 can have them; activations "
         "are bounded or cut off, have a mean, and point in few directions."
     )
-    st.markdown("\n".join(f"- {sentence}" for sentence in unit_words.why_deeper(result.tables["inputs"])))
+    st.markdown("\n".join(f"- {sentence}" for sentence in unit_layer_words.why_deeper(result.tables["inputs"])))
     factors = [verdict.sentence for verdict in result.verdicts if verdict.quantity.startswith("Factor")]
     st.markdown("\n".join(f"- {sentence}" for sentence in factors))
     st.caption(
@@ -256,10 +134,10 @@ def curves(result: Result, spec: Spec, row: dict[Any, Any]) -> None:
             st.subheader(f"Against {'|w|' if against == 'length' else 'w₀'}, {fixed}", anchor=False)
             chart(figure, f"moments-{against}", unit_words.moment_finding(result))
     st.caption(
-        f"Points: entries of the measured matrices of real single units y = φ(w·x + w₀) on {min(spec.samples, 20_000):,} Gaussian "
-        f"inputs, averages over {words.count_of(spec.seeds, 'draw')} of the inputs; lines: smallest to largest. Dashed: A_k = "
-        "E v^k φ′(|w| v + w₀)². Dotted: the unit above; in deeper layers standard deviation and mean of its pre-activation take "
-        "the places of |w| and w₀. At |w| = 0, A₂ = A₀ and A₁ = 0."
+        "Points: entries of the measured matrices of real single units y = φ(w·x + w₀) on "
+        f"{min(spec.samples, MOST_INPUTS):,} Gaussian inputs, averages over {words.count_of(spec.seeds, 'draw')} of the "
+        "inputs; lines: smallest to largest. Dashed: A_k = E v^k φ′(|w| v + w₀)². Dotted: the unit above; in deeper layers "
+        "standard deviation and mean of its pre-activation take the places of |w| and w₀. At |w| = 0, A₂ = A₀ and A₁ = 0."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         text = unit_words.moment_finding(result)
@@ -276,14 +154,14 @@ page.link_notices()
 controls.view_controls(QUESTION, "l", "u", "lam", "iso", "rot")
 shown = part(spec, "one", ("seeds",))
 if shown is not None:
-    the_unit(shown, spec)
+    unit_matrices.the_unit(shown, spec)
     eigenvalues(shown, spec)
 st.header("Layer by layer", anchor=False)
 found = jobs.compute(QUESTION, spec, function="layers", draw=layer_pictures, ignore=VIEW)
 running = (QUESTION, "layers") in jobs.session_jobs().watched
 if isinstance(found, Result):
     with answer:
-        st.markdown(unit_words.finding(found))
+        st.markdown(unit_layer_words.finding(found))
     if not running:
         below_layers(found, spec)
 if shown is not None:

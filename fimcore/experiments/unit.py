@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from fimcore.budget import Budget
 from fimcore.experiments import unit_moments, unit_one
-from fimcore.experiments.cost import Cost, admit, layout_for, machine_speed, pass_flops, rows_per_input
+from fimcore.experiments.cost import ENTRY_FLOPS, Cost, admit, layout_for, machine_speed, pass_flops, rows_per_input
 from fimcore.experiments.result import Result
 from fimcore.experiments.setting import input_dimension, sample_count
 from fimcore.experiments.unit_forms import COVARIANCE, ISOTROPIC
@@ -21,12 +21,15 @@ from fimcore.experiments.unit_spec import Spec
 from fimcore.experiments.unit_tables import summarise
 from fimcore.inputs import InputError
 
-__all__ = ["Spec", "cost", "layers", "moments", "one", "run"]
+__all__ = ["Spec", "cost", "layers", "moments", "one", "part_seconds", "run"]
 
 Progress = Callable[..., object]
 
 # Seconds that do not depend on the sizes: of the curves, and of the many small steps of one layer.
 CURVE_SECONDS, LAYER_SECONDS = 0.08, 0.012
+# Measured against large matrix products: these are many small ones, with sums between them.
+SLOWER = 2.0
+POINT_SECONDS = 1e-5  # of one input of the curves' units
 FEWEST_INPUTS = 4
 
 
@@ -38,11 +41,21 @@ def cost(spec: Spec) -> Cost:
     held = 3 * samples * (2 * sum(layout.unit_sizes) + (rows + 3) * sum(layout.units)) + 10 * layout.parameters
     held += 40 * max(min(spec.measured_units * k**2, max(CHUNK_ENTRIES, k**2)) for k in sizes)
     units = spec.measured_units
-    work = pass_flops(layout, samples, rows + 2)
+    work = pass_flops(layout, samples, rows + 2) + 2 * ENTRY_FLOPS * samples * rows * sum(layout.units)
     for k in sizes:
-        work += 4.0 * units * samples * k**2 + 12.0 * samples * k**2 + units * (60.0 * k**2 + 40.0 * k**3)
-    seconds = work / machine_speed() + LAYER_SECONDS * len(sizes)
+        work += (ENTRY_FLOPS + 12.0 + 4.0 * units) * samples * k**2 + units * (60.0 * k**2 + 40.0 * k**3)
+    seconds = SLOWER * work / machine_speed() + LAYER_SECONDS * len(sizes)
     return Cost(layout.parameters, 8 * held, CURVE_SECONDS + spec.seeds * seconds)
+
+
+def part_seconds(spec: Spec) -> dict[str, float]:
+    """Estimated seconds of the parts that are about one unit: "one" and "moments"."""
+    layout, samples = layout_for(input_dimension(spec), spec), sample_count(spec)
+    work = pass_flops(layout, samples, rows_per_input(spec) + 2)
+    work += sum(12.0 * samples * k**2 for k in layout.unit_sizes[:-1]) + 60.0 * max(layout.unit_sizes[:-1]) ** 3
+    seconds = 2 * SLOWER * work / machine_speed() + LAYER_SECONDS * layout.layers
+    points = spec.seeds * min(spec.samples, unit_moments.MOST_INPUTS) * POINT_SECONDS
+    return {"one": seconds, "moments": seconds + CURVE_SECONDS + points}
 
 
 def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = None) -> Result:

@@ -28,6 +28,7 @@ LABELS = {"A0": "A₀", "A1": "A₁", "A2": "A₂"}
 # Coordinates of the inputs of the units that are measured, and how many values the curves and the points have.
 DIMENSION, CURVE_POINTS, POINTS = 8, 101, 9
 LONGEST, FARTHEST = 4.0, 3.0
+MOST_INPUTS = 20_000
 
 
 def places(scale: float, centre: float) -> dict[str, tuple[FloatArray, FloatArray]]:
@@ -63,7 +64,7 @@ def measured(activation: str, lengths: FloatArray, biases: FloatArray, samples: 
 def tables(spec: Spec, scale: float, centre: float) -> tuple[dict[str, pd.DataFrame], tuple[Verdict, ...]]:
     """Points with their spread over seeds beside the prediction, fine curves, and a verdict per moment at the chosen unit."""
     rows, curves, verdicts = [], [], []
-    samples = min(spec.samples, 20_000)
+    samples = min(spec.samples, MOST_INPUTS)
     for against, (lengths, biases) in places(scale, centre).items():
         found = np.array(
             [measured(spec.activation, lengths, biases, samples, spec.seed + number) for number in range(spec.seeds)]

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import settings
+import unit_layer_words
 import unit_words
 from figure_export import figure_png, figure_svg
 from figures import unit as figures
@@ -26,26 +27,26 @@ def row_of(result, form="isotropic"):
 
 def test_the_answer_names_the_layers_and_tells_why():
     result = unit.layers(Spec())
-    text = unit_words.finding(result)
+    text = unit_layer_words.finding(result)
     assert "**In layer 1, yes**" in text
     assert "**In layers 2 and 3, no**" in text
     assert "exact mean and covariance" in text
     assert "exactly in layer 3" in text
-    table = unit_words.verdict_table(result.tables["layers"])
+    table = unit_layer_words.verdict_table(result.tables["layers"])
     assert table.count("\n") == 4
     assert "agrees" in table
     assert "disagrees" in table
-    sentences = unit_words.why_deeper(result.tables["inputs"])
+    sentences = unit_layer_words.why_deeper(result.tables["inputs"])
     assert len(sentences) == 3
     assert "0.00 (Gaussian: 0)" in sentences[0]
-    assert "layer" in unit_words.error_finding(result.tables["layers"], "network")
-    assert "isotropic form 0." in unit_words.direction_finding(result.tables["directions"])
+    assert "layer" in unit_layer_words.error_finding(result.tables["layers"], "network")
+    assert "isotropic form 0." in unit_layer_words.direction_finding(result.tables["directions"])
 
 
 def test_many_layers_are_a_range_and_few_networks_no_verdict():
-    text = unit_words.finding(unit.layers(Spec(width=8, hidden_layers=6, samples=200, seeds=4)))
+    text = unit_layer_words.finding(unit.layers(Spec(width=8, hidden_layers=6, samples=200, seeds=4)))
     assert re.search(r"% to [\d.]+ % in layers \d to \d", text), text
-    text = unit_words.finding(unit.layers(Spec(**{**SMALL, "seeds": 2})))
+    text = unit_layer_words.finding(unit.layers(Spec(**{**SMALL, "seeds": 2})))
     assert "a verdict needs 4 networks" in text
 
 
@@ -86,13 +87,13 @@ def test_every_activation_has_words_and_figures(activation):
     result = unit.run(spec)
     row, tables = row_of(result), result.tables
     said = [
-        unit_words.finding(result),
+        unit_layer_words.finding(result),
         unit_words.unit_finding(spec, row, 7, 200),
         unit_words.eigenvalue_finding(tables["eigenvalues"], "isotropic", row["factor"], row["A0"], row["variance"]),
         unit_words.eigenvalue_finding(tables["eigenvalues"], "covariance", row["factor"], row["A0"], row["variance"]),
-        unit_words.verdict_table(tables["layers"]),
+        unit_layer_words.verdict_table(tables["layers"]),
         str(unit_words.cards(spec, row)),
-        *unit_words.why_deeper(tables["inputs"]),
+        *unit_layer_words.why_deeper(tables["inputs"]),
     ]
     assert not re.search(r"\bnan\b|\binf\b|∞", " ".join(said)), said
     names = {trace.name for trace in figures.errors(tables["layers"], "network", dark=False).data}

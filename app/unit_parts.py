@@ -1,0 +1,61 @@
+"""What the parts of the page Units share: which closed form is chosen, charts with their finding, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import exports
+import page
+import permalinks
+import plotly.graph_objects as go
+import streamlit as st
+from figure_export import figure_png, figure_svg
+from figures import style
+
+from fimcore.experiments.result import Result
+from fimcore.experiments.unit_spec import Spec
+
+QUESTION = "unit"
+
+
+def form_of(result: Result, spec: Spec) -> dict[Any, Any]:
+    """The numbers of the closed form that is chosen."""
+    rows = result.tables["forms"].to_dict("records")
+    return next(row for row in rows if row["form"] == kind_of(spec))
+
+
+def kind_of(spec: Spec) -> str:
+    return "isotropic" if spec.isotropic else "covariance"
+
+
+def chart(figure: go.Figure, key: str, alt: str) -> None:
+    """A picture with its finding in words."""
+    st.plotly_chart(figure, key=key, theme=None, config=style.CHART_CONFIG, alt=alt.replace("**", ""))
+
+
+def export(
+    result: Result,
+    spec: Spec,
+    key: str,
+    title: str,
+    figure: go.Figure,
+    text: str,
+    table: str,
+    csv: Callable[[], str] | None = None,
+) -> None:
+    """Files of one picture and of the table behind it."""
+    dark, shown = page.is_dark(), replace(result, spec=spec)
+    captions = exports.caption_lines(shown, permalinks.current_address(QUESTION), text.replace("**", ""))
+    exports.export_menu(
+        shown,
+        name=key,
+        table=table,
+        key=key,
+        label=f"Export {key}",
+        png=partial(figure_png, figure, title, captions, dark),
+        svg=partial(figure_svg, figure, title, captions, dark),
+        csv=csv,
+    )

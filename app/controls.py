@@ -35,6 +35,9 @@ _MATTERS = {
     "y": lambda now: now["in"] == "csv",
     "s2": lambda now: now["out"] == "regression",
     "mc": lambda now: now["est"] == "score",
+    # what a view of Spectrum sweeps over has no value of its own there
+    "n": lambda now: now.get("view") != "width",
+    "N": lambda now: now.get("view") != "inputs",
     "l": lambda now: now["L"] > 1,
     "u": lambda now: now["n"] > 1,
 }

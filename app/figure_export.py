@@ -164,6 +164,19 @@ def _trace(trace: Any, x: np.ndarray, y: np.ndarray, dark: bool) -> Iterator[Sha
         points = [point for piece in _pieces(x, y, 1) for point in piece]
         for point in points[:: -(-len(points) // (trace.marker.maxdisplayed or len(points) or 1))]:
             yield _marker(point, marker, (trace.marker.size or 8) / 2, trace.marker.symbol)
+    if "text" in mode and trace.text is not None:
+        yield from _labels(trace, x, y, dark)
+
+
+def _labels(trace: Any, x: np.ndarray, y: np.ndarray, dark: bool) -> Iterator[Shape]:
+    """Words beside points, on the side that `textposition` names."""
+    where = str(trace.textposition or "middle center")
+    anchor = "start" if "right" in where else "end" if "left" in where else "middle"
+    lift = -4.0 if "top" in where else SIZE + 2 if "bottom" in where else SIZE / 3
+    texts = [trace.text] * len(x) if isinstance(trace.text, str) else list(trace.text)
+    for across, up, text in zip(x.tolist(), y.tolist(), texts, strict=False):
+        if np.isfinite(across) and np.isfinite(up):
+            yield Text(across, up + lift, plain(text), SIZE, ink(dark), anchor)
 
 
 def _marker(point: tuple[float, float], colour: str, radius: float, symbol: str | None) -> Shape:

@@ -32,6 +32,7 @@ warm_up.once()
 PAGES = (
     ("", "explore.py", "Explore", "", "explore"),
     ("", "width.py", "Width", "width", "width"),
+    ("", "spectrum.py", "Spectrum", "spectrum", "spectrum"),
     ("", "phase.py", "Phase", "phase", "phase"),
     ("", "unit.py", "Units", "unit", "unit"),
     ("", "directions.py", "Directions", "directions", "directions"),

@@ -16,6 +16,7 @@ SLOW = ("torch", "plotly.graph_objects", "pandas", "scipy.special", "scipy.linal
 # Question, function, fields it does not depend on: what a first visitor sees.
 DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("width", "run", ()),
+    ("spectrum", "run", ()),
     ("phase", "run", ()),
     ("unit", "one", ("seeds",)),
     ("unit", "layers", ("layer", "unit", "isotropic", "along")),

@@ -103,7 +103,7 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     """Measure what the Spec's view asks for, network by network, and compare with mean-field theory.
 
     Tables of the views: "statistics", "eigenvalues", "density", "outliers" (density); "layers", "structures" (blocks); "sweep",
-    "lines" (width, inputs); "whitened", "dampings" (whitened); "descent", "factors" (step); always "points", one row a network.
+    "lines" (width, inputs); "whitened", "bins", "dampings" (whitened); "descent", "factors" (step); always "points", by network.
     `progress` receives (fraction, message, partial result) after every network.
 
     Raises:

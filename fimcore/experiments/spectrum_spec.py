@@ -15,6 +15,8 @@ VIEW_NAMES = ("Spectrum", "Blocks", "Against width", "Against N", "Whitened", "S
 # Relative to the largest eigenvalue of the network's own F.
 DAMPINGS = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 DAMPING_NAMES = ("10⁻⁶", "10⁻⁵", "10⁻⁴", "0.001", "0.01", "0.03", "0.1", "0.3", "1")
+MARGINS = (0.01, 0.02, 0.05, 0.1, 0.2)
+MARGIN_NAMES = ("1 %", "2 %", "5 %", "10 %", "20 %")
 INPUT_COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2000)
 WIDTHS_SWEPT = 6
 # Fields that matter to some views only.
@@ -74,7 +76,7 @@ class Spec(NetworkSpec):
     margin: Annotated[
         float,
         Field(0.05, gt=0, lt=1, description="Step sizes of the check: this share below and above 2 / λ_max."),
-        Control("Distance from 2 / λ_max", "gap", "steps", options=(0.01, 0.02, 0.05, 0.1, 0.2), group="View"),
+        Control("Distance from 2 / λ_max", "gap", "steps", options=MARGINS, names=MARGIN_NAMES, group="View"),
     ]
 
     @property

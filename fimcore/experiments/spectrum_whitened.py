@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fimcore.experiments.cost import layout_for
+from fimcore.experiments.cost import layout_for, rows_per_input
 from fimcore.experiments.result import FEWEST_SEEDS, Verdict
 from fimcore.experiments.setting import input_dimension, sample_count
 from fimcore.experiments.spectrum_measured import Whitened
@@ -18,6 +18,7 @@ from fimcore.number_words import count_of, number
 
 # What rounding may lift above L.
 ROUNDING = 1e-6
+BINS = 40
 
 
 def layers_of(spec: Spec) -> int:
@@ -28,15 +29,24 @@ def layers_of(spec: Spec) -> int:
 def full_rank(spec: Spec) -> bool:
     """Whether every layer has as many parameters as the dual matrix has rows, so that undamped whitening puts all of it at L."""
     layout = layout_for(input_dimension(spec), spec)
-    return sample_count(spec) * spec.outputs <= min(layout.layer_sizes)
+    rows = rows_per_input(spec)
+    if spec.likelihood == "softmax" and spec.estimator == "exact":
+        rows -= 1  # the rows of one input add up to nothing
+    return sample_count(spec) * rows <= min(layout.layer_sizes)
 
 
 def tables(spec: Spec, points: list[Whitened]) -> dict[str, pd.DataFrame]:
-    """Tables "whitened" (by damping and rank), "dampings" (largest, median and smallest at every damping), and "points"."""
-    ranked, summary, single = [], [], []
+    """Tables "whitened" (by damping and rank), "bins" (their density), "dampings" (largest, median, smallest), and "points"."""
+    ranked, bins, summary, single = [], [], [], []
+    edges = np.linspace(0.0, layers_of(spec), BINS + 1)
     for place, damping in enumerate(spec.swept_dampings):
         own = [point.values[place] for point in points]
         every = padded(own)
+        counts = np.histogram(np.clip(every[np.isfinite(every)], 0.0, layers_of(spec)), bins=edges)[0] / len(points)
+        bins += [
+            {"damping": damping, "low": low, "high": high, "count": count}
+            for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
+        ]
         for rank, column in enumerate(every.T, start=1):
             there = column[np.isfinite(column)]
             ranked.append(
@@ -69,6 +79,7 @@ def tables(spec: Spec, points: list[Whitened]) -> dict[str, pd.DataFrame]:
     columns = ["damping", "rank", "eigenvalue", "eigenvalue_low", "eigenvalue_high"]
     return {
         "whitened": pd.DataFrame(ranked, columns=columns),
+        "bins": pd.DataFrame(bins),
         "dampings": pd.DataFrame(summary),
         "points": pd.DataFrame(single),
     }

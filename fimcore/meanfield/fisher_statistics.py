@@ -105,8 +105,9 @@ def fisher_statistics(
     layers_valid = stands_out & (not reason)
     reason_layers = reason
     if not reason and not stands_out.all():
-        silent = ", ".join(str(place + 1) for place in np.flatnonzero(~stands_out))
-        reason_layers = f"In layer {silent} the inputs of the layer overlap too little for one eigenvalue to stand out."
+        silent = [str(place + 1) for place in np.flatnonzero(~stands_out)]
+        where = f"layer {silent[0]}" if len(silent) == 1 else f"layers {', '.join(silent)}"
+        reason_layers = f"In {where} inputs overlap too little for one eigenvalue to stand out."
     return FisherStatistics(
         mean=scale * outputs * kernel / parameters,
         second_moment=second,

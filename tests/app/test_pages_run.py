@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("path", ["", "width", "phase", "unit", "directions", "train", "plateau", "report", "about"])
+@pytest.mark.parametrize(
+    "path", ["", "width", "spectrum", "phase", "unit", "directions", "train", "plateau", "report", "about"]
+)
 def test_a_page_runs_to_its_end(open_page, path):
     page = open_page(path)
     assert len(page.title) == 1

@@ -16,7 +16,7 @@ def test_preset_is_a_valid_network_that_fits(preset: presets.Preset) -> None:
     admit(module.Spec(**preset.fields), module.cost)
 
 
-@pytest.mark.parametrize("question", ["explore", "width", "phase", "unit", "train"])
+@pytest.mark.parametrize("question", ["explore", "width", "spectrum", "phase", "unit", "train"])
 @pytest.mark.parametrize("preset", presets.load_presets(), ids=lambda preset: preset.name)
 def test_preset_reaches_the_controls_of_every_page(question: str, preset: presets.Preset) -> None:
     table = settings.settings_of(question)

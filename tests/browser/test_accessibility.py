@@ -23,6 +23,7 @@ def violations(page) -> list:
     [
         "/?S=1&n=8",
         "/width?S=2&N=50&w0=8&w1=16",
+        "/spectrum?n=16&S=2&N=20",
         "/phase?n=16&S=2&N=20&D=4",
         "/unit?n=8&S=2&N=100&l=2",
         "/directions?n=8&S=2&N=100",

@@ -10,6 +10,7 @@ from tests.browser.driver import PHONE, sideways_scroll
 PAGES = {
     "/": "Fisher matrix",
     "/width": "",
+    "/spectrum": "largest eigenvalue",
     "/phase": "signal",
     "/unit": "diagonal plus rank two",
     "/directions": "natural direction",

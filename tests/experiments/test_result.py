@@ -72,6 +72,11 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
     [
         ("explore", SMALL),
         ("width", {"widths": (4, 8), "samples": 20, "seeds": 2}),
+        ("spectrum", {"width": 4, "samples": 10, "seeds": 2, "centred": True}),
+        *(
+            ("spectrum", {"width": 4, "samples": 10, "seeds": 2, "widest": 8, "most_inputs": 10, "view": view})
+            for view in ("blocks", "width", "inputs", "whitened", "step")
+        ),
         ("phase", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),
         ("directions", {"width": 4, "samples": 20, "seeds": 1}),
         ("unit", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),

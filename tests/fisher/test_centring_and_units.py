@@ -69,7 +69,9 @@ def test_whitened_spectra_at_several_dampings(widths, samples):
     network, x, rows = made_of(widths, samples)
     matrix = torch.einsum("ncp,ncq->pq", rows, rows) / samples
     kept = torch.block_diag(*[matrix[part, part] for part in map(network.layout.layer_slice, range(1, len(widths)))])
-    for damping, found in zip((0.01, 0.5), layer_whitened_spectra(factors(network, x, fc.Gaussian()), (0.01, 0.5)), strict=True):
+    for damping, found in zip(
+        (0.01, 0.5), layer_whitened_spectra(factors(network, x, fc.Gaussian()), (0.01, 0.5)), strict=True
+    ):
         quotient = torch.linalg.solve(kept + damping * torch.eye(len(kept), dtype=kept.dtype), matrix)
         expected = np.sort(torch.linalg.eigvals(quotient).real.numpy())[::-1]
         np.testing.assert_allclose(found.values, expected[: len(found)], rtol=1e-7, atol=1e-9)

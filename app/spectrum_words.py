@@ -1,20 +1,16 @@
-"""What the page Spectrum says in words: one finding a view, why eigenvalues are zero, and where a prediction holds."""
+"""What the page Spectrum says in words: one finding a view, and why eigenvalues are zero."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import words
 
-from fimcore.experiments import spectrum_sweep
-from fimcore.experiments.result import Result, Verdict
+from fimcore.experiments.result import Result
 from fimcore.experiments.setting import sample_count
-from fimcore.experiments.spectrum_measured import expected_outliers
 from fimcore.experiments.spectrum_spec import Spec
-from fimcore.experiments.spectrum_theory import QUANTITIES
 from fimcore.experiments.spectrum_whitened import full_rank, layers_of
 
 # An eigenvalue this many times the mean of the others stands out.
@@ -187,75 +183,3 @@ def step_finding(result: Result) -> str:
             f"by the factor {words.number(float(row['measured']))} a step"
         )
     return f"Gradient descent is stable up to **2 / λ_max = {measured(bound)}**, {theory(bound)}. Tried: {said[0]}; {said[1]}."
-
-
-def validity(result: Result) -> list[str]:
-    """From where on a sweep's quantities are predicted, one sentence for those with the same answer, and why not before."""
-    spec, table = spec_of(result), result.tables["sweep"]
-    field = table.columns[0]
-    groups: dict[str, list[str]] = {}
-    for name in QUANTITIES:
-        begin = _begin(result, name)
-        rows = table[table["quantity"] == name]
-        if begin is None:
-            reason = str(rows.iloc[-1]["reason"])
-            groups.setdefault(f"not predicted in this range. {reason}", []).append(SHORT[name].lower())
-        elif begin > rows[field].min():
-            where = f"width {begin:,}" if spec.view == "width" else f"N = {begin:,}"
-            groups.setdefault(f"predicted from {where} on.", []).append(SHORT[name].lower())
-        else:
-            groups.setdefault("predicted everywhere here.", []).append(SHORT[name].lower())
-    return [f"{_capital(words.joined(names))}: {text}" for text, names in groups.items()]
-
-
-def _begin(result: Result, quantity: str) -> int | None:
-    """The smallest place of the sweep from which on a quantity is predicted; of softmax the first such measured place."""
-    spec, table = spec_of(result), result.tables["sweep"]
-    if spec.likelihood == "regression":
-        return spectrum_sweep.valid_from(spec, quantity)
-    rows = table[(table["quantity"] == quantity) & table["predicted"].notna()]
-    return int(rows[table.columns[0]].min()) if len(rows) else None
-
-
-def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """The sentences; those without a prediction for the same reason become one."""
-    mark = ": no prediction here."
-    lines, silent = [], dict[str, list[str]]()
-    for verdict in verdicts:
-        if verdict.word == "no prediction" and mark in verdict.sentence:
-            silent.setdefault(verdict.sentence.split(mark, 1)[1].strip(), []).append(verdict.quantity)
-        else:
-            lines.append(verdict.sentence)
-    for reason, names in silent.items():
-        shown = words.joined([names[0], *(_small(name) for name in names[1:])])
-        lines.append(f"{shown}{mark} {reason}".strip())
-    return lines
-
-
-def _small(name: str) -> str:
-    return name if name[:1] == name[1:2].upper() else name[0].lower() + name[1:]
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def bulk_words(result: Result) -> str:
-    """What "bulk" means here, with its median, which lies below its mean."""
-    table = result.tables["statistics"]
-    median = row_of(table, "quantity", "median")
-    apart = expected_outliers(spec_of(result))
-    which = "the largest" if apart == 1 else f"the {apart} largest"
-    text = f"Bulk: mean of all non-zero eigenvalues but {which}, which is what theory gives"
-    if np.isfinite(median["measured"]):
-        text += f"; their median is {words.number(float(median['measured']))}"
-    return f"{text}."
-
-
-def residual_words(rows: pd.DataFrame, names: Sequence[str]) -> str:
-    """The largest residual and where it is."""
-    sizes = rows["residual"].abs().to_numpy(dtype=float)
-    if not np.isfinite(sizes).any():
-        return "Nothing is predicted here, so there is no residual."
-    place = int(np.nanargmax(sizes))
-    return f"Largest residual: {words.percent(float(rows['residual'].iloc[place]))} ({names[place]})."

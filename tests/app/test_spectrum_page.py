@@ -6,9 +6,11 @@ import re
 
 import numpy as np
 import pytest
+import spectrum_captions
 import spectrum_words
 from figure_export import figure_svg
 from figures import spectrum as figures
+from figures import spectrum_step as steps
 from figures import spectrum_views as views
 
 from fimcore.experiments import spectrum
@@ -91,16 +93,16 @@ def test_what_is_swept_has_no_control_of_its_own(open_page):
 
 def test_validity_is_said_with_its_reason():
     result = spectrum.run(spectrum.Spec(view="inputs", width=64, hidden_layers=3, seeds=2, most_inputs=50))
-    said = spectrum_words.validity(result)
+    said = spectrum_captions.validity(result)
     assert any("Largest and bulk: not predicted" in each and "Depth over width" in each for each in said)
     assert "Mean and second moment: predicted everywhere here." in said
     wide = spectrum.run(spectrum.Spec(view="width", hidden_layers=1, samples=300, seeds=1, widest=256))
-    assert "Largest and bulk: predicted from width 200 on." in spectrum_words.validity(wide)
+    assert "Largest and bulk: predicted from width 200 on." in spectrum_captions.validity(wide)
 
 
 def test_reasons_are_not_repeated():
     result = spectrum.run(spectrum.Spec(**SMALL, view="blocks"))
-    lines = spectrum_words.verdict_lines(result.verdicts)
+    lines = spectrum_captions.verdict_lines(result.verdicts)
     assert len(lines) == 1
     assert lines[0].startswith(
         "Sum over the layers / full, layer 1, layer 2 and layer 3: no prediction here. Depth over"
@@ -140,7 +142,7 @@ def test_every_picture_becomes_a_file_with_its_words(view):
         "width": lambda: [views.sweep(tables["sweep"], tables["lines"], "mean", False, True)],
         "inputs": lambda: [views.sweep(tables["sweep"], tables["lines"], "bulk", False, False)],
         "whitened": lambda: [views.dampings(tables["dampings"], 1e-3, False)],
-        "step": lambda: [views.descent(tables["descent"], False), views.factor(tables["factors"], False)],
+        "step": lambda: [steps.descent(tables["descent"], False), steps.factor(tables["factors"], False)],
     }[view]()
     for chart in made:
         text = figure_svg(chart, "Title", ["Caption"])

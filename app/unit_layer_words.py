@@ -47,7 +47,8 @@ def finding(result: Result) -> str:
         said.append(f"**In {layer_names(good)}, yes**: {beyond}{few}.")
     if len(bad):
         said.append(
-            f"**In {layer_names(bad)}, no**: of a unit's own matrix, A₀ I plus rank two misses {in_layers(bad)}"
+            f"**In {layer_names(bad)}, no**: of a unit's own matrix the isotropic form, diagonal plus rank two with the layer's "
+            f"mean and variance, misses {in_layers(bad)}"
             f"{few if not len(good) else ''}. {_with_covariance(table, bad)}"
         )
     return " ".join([*said, _in_network(table)]).replace("  ", " ").strip()
@@ -59,9 +60,9 @@ def _with_covariance(table: pd.DataFrame, bad: pd.DataFrame) -> str:
     if not len(full) or float(full["error"].max()) > 0.5 * float(bad["error"].max()):
         return ""
     if len(full) > 3:
-        return f"With the exact mean and covariance of the inputs it is {in_layers(full)}."
+        return f"With the exact covariance it is {in_layers(full)}."
     shares = [words.percent(error) for error in full["error"]]
-    return f"With the exact mean and covariance of the inputs it is {words.joined(shares)}."
+    return f"With the exact covariance it is {words.joined(shares)}."
 
 
 def _in_network(table: pd.DataFrame) -> str:
@@ -91,27 +92,27 @@ def why_deeper(table: pd.DataFrame) -> list[str]:
     return said
 
 
-COLUMNS = {
-    ("alone", "isotropic"): "Alone: isotropic",
-    ("alone", "covariance"): "Alone: exact covariance",
-    ("network", "isotropic"): "In the network: isotropic",
-    ("network", "covariance"): "In the network: exact covariance",
-    ("network", "own inputs"): "In the network: factor × own matrix",
-}
+FORMS = {"isotropic": "Isotropic", "covariance": "Exact covariance", "own inputs": "Factor × own"}
 
 
 def verdict_table(table: pd.DataFrame) -> str:
-    """A Markdown table: what is wrong beyond noise, and the verdict, per layer and form."""
-    head = ["Layer", *COLUMNS.values()]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    """A Markdown table, narrow enough for a phone: what is wrong beyond noise, and the verdict, per layer and form."""
+    lines = ["| Layer | Form | Alone | In network |", "| --- | --- | --- | --- |"]
     for layer, rows in table.groupby("layer"):
-        cells = [str(layer)]
-        for matrix, form in COLUMNS:
-            row = rows[(rows["matrix"] == matrix) & (rows["form"] == form)].iloc[0]
-            error = words.percent(row["error"]) if math.isfinite(row["error"]) else "—"
-            cells.append(f"{error} · {row['verdict']}")
-        lines.append("| " + " | ".join(cells) + " |")
+        for form, name in FORMS.items():
+            cells = [
+                _cell(rows[(rows["matrix"] == matrix) & (rows["form"] == form)]) for matrix in ("alone", "network")
+            ]
+            first = str(layer) if form == "isotropic" else ""
+            lines.append(f"| {first} | {name} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
+
+
+def _cell(rows: pd.DataFrame) -> str:
+    if not len(rows):
+        return "—"
+    row = rows.iloc[0]
+    return f"{words.percent(row['error'])}, {row['verdict']}" if math.isfinite(row["error"]) else str(row["verdict"])
 
 
 def error_finding(table: pd.DataFrame, matrix: str) -> str:

@@ -81,7 +81,7 @@ def the_unit(result: Result, spec: Spec) -> None:
             spec,
             "matrices",
             title,
-            figures.triptych(arrays, dark),
+            partial(figures.triptych, arrays, dark),
             text,
             "forms",
             partial(cells_csv, result, spec),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import exports
@@ -41,12 +40,12 @@ def export(
     spec: Spec,
     key: str,
     title: str,
-    figure: go.Figure,
+    make: Callable[[], go.Figure],
     text: str,
     table: str,
     csv: Callable[[], str] | None = None,
 ) -> None:
-    """Files of one picture and of the table behind it."""
+    """Files of one picture, which is drawn when a file is asked for, and of the table behind it."""
     dark, shown = page.is_dark(), replace(result, spec=spec)
     captions = exports.caption_lines(shown, permalinks.current_address(QUESTION), text.replace("**", ""))
     exports.export_menu(
@@ -55,7 +54,7 @@ def export(
         table=table,
         key=key,
         label=f"Export {key}",
-        png=partial(figure_png, figure, title, captions, dark),
-        svg=partial(figure_svg, figure, title, captions, dark),
+        png=lambda: figure_png(make(), title, captions, dark),
+        svg=lambda: figure_svg(make(), title, captions, dark),
         csv=csv,
     )

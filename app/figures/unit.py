@@ -21,7 +21,7 @@ NOISE, EXACT, HERE, HALVES = "Noise", "Predicted: exact", "This unit", "Two halv
 # A place in the page's order of colours for every form.
 PLACES = {"isotropic": 0, "covariance": 1, "own inputs": 2, "gradient": 5}
 GAP = 2.0  # cells between matrices in one picture
-WIDE_RANGE = 30.0
+WIDE_RANGE = 15.0
 
 
 def limit_of(arrays: Mapping[str, np.ndarray]) -> float:
@@ -139,7 +139,7 @@ def errors(table: pd.DataFrame, matrix_name: str, dark: bool) -> go.Figure:
         there = np.isfinite(own["low"].to_numpy())
         if there.sum() > 1:
             low, high = (own[end].to_numpy()[there] for end in ("low", "high"))
-            style.band(made, layers[there], low, high, name, dark=dark, index=index, showlegend=False)
+            style.band(made, layers[there], low, high, "Networks", dark=dark, index=index, showlegend=False)
         style.measured(
             made,
             layers,
@@ -177,7 +177,7 @@ def cosines(table: pd.DataFrame, dark: bool) -> go.Figure:
         there = np.isfinite(own["low"].to_numpy())
         if there.sum() > 1:
             low, high = (own[end].to_numpy()[there] for end in ("low", "high"))
-            style.band(made, layers[there], low, high, name, dark=dark, index=index, showlegend=False)
+            style.band(made, layers[there], low, high, "Networks", dark=dark, index=index, showlegend=False)
         style.measured(
             made,
             layers,

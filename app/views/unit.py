@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import controls
@@ -48,7 +49,7 @@ def eigenvalues(result: Result, spec: Spec) -> None:
         "the other half. Dashed: closed form."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, spec, "eigenvalues", "Eigenvalues of one unit's block", figure, text, "eigenvalues")
+        export(result, spec, "eigenvalues", "Eigenvalues of one unit's block", lambda: figure, text, "eigenvalues")
         page.as_table("eigenvalues", table)
 
 
@@ -75,7 +76,7 @@ def below_layers(result: Result, spec: Spec) -> None:
     st.caption(
         f"Error: ‖measured − closed form‖ / ‖measured‖ of a typical unit (median of {units}) with noise taken out; points: "
         f"{words.count_of(spec.seeds, 'network')}; band: smallest to largest; dotted: the noise taken out of the isotropic form. "
-        "Alone: the unit on its layer's real inputs, read out by itself, with no fitted number. In its network: the block of F, "
+        "Alone: the unit on its layer's real inputs, read out by itself, with no fitted factor. In its network: the block of F, "
         "closed form times E S / A₀. Natural gradient: cosine with (F + λ)⁻¹ g in the metric of the unit's block, noise "
         "included; dotted: exact blocks of two halves of the inputs."
     )
@@ -89,12 +90,18 @@ def below_layers(result: Result, spec: Spec) -> None:
         st.caption(f":material/info: {words.count_of(dead, 'unit')} with a block of zeros left out.")
     with st.container(horizontal=True, vertical_alignment="center"):
         for matrix, title in (("alone", "The unit alone"), ("network", "The unit in its network")):
-            figure = figures.errors(table, matrix, dark)
+            figure = partial(figures.errors, table, matrix, dark)
             export(result, spec, matrix, title, figure, unit_layer_words.error_finding(table, matrix), "layers")
         cosines = result.tables["directions"]
         text = unit_layer_words.direction_finding(cosines)
         export(
-            result, spec, "directions", "Natural gradient of a unit", figures.cosines(cosines, dark), text, "directions"
+            result,
+            spec,
+            "directions",
+            "Natural gradient of a unit",
+            partial(figures.cosines, cosines, dark),
+            text,
+            "directions",
         )
         page.as_table("layers", table)
         page.as_table("cosines", cosines, label="Show the cosines")
@@ -141,8 +148,8 @@ def curves(result: Result, spec: Spec, row: dict[Any, Any]) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         text = unit_words.moment_finding(result)
-        export(result, spec, "length", "A₀, A₁, A₂ against |w|", made["length"], text, "moments")
-        export(result, spec, "bias", "A₀, A₁, A₂ against w₀", made["bias"], text, "moments")
+        export(result, spec, "length", "A₀, A₁, A₂ against |w|", partial(made.__getitem__, "length"), text, "moments")
+        export(result, spec, "bias", "A₀, A₁, A₂ against w₀", partial(made.__getitem__, "bias"), text, "moments")
         page.as_table("moments", tables["moments"])
 
 

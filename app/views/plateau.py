@@ -76,7 +76,7 @@ def pictures(result: Result) -> None:
     st.markdown(text)
     field = result.tables["field"]
     chart = figures.plane(
-        result.arrays["loss"], result.arrays["axis"], paths, field[field["method"] == result.spec.field], dark
+        result.arrays["loss"], result.arrays["axis"], paths, field[field["method"] == result.spec.strokes], dark
     )
     goal = float(result.tables["slopes"]["goal"].iloc[0])
     slope = float(result.tables["slopes"]["predicted"].mean())

@@ -55,7 +55,7 @@ class Spec(QuestionSpec):
         Field(200, ge=10, le=20_000, description="Gaussian inputs that the loss is an average over."),
         Control("Inputs N", "N", "steps", options=(50, 100, 200, 400, 1000), group="View"),
     ]
-    field: Annotated[
+    strokes: Annotated[
         Literal["gradient", "natural"],
         Field("gradient", description="Whose direction the small strokes in the plane show."),
         Control(

@@ -8,6 +8,7 @@ import pandas as pd
 import words
 
 from fimcore.experiments.result import Result, signed
+from fimcore.experiments.unit_tables import CLOSE
 
 
 def _pick(table: pd.DataFrame, matrix: str, form: str) -> pd.DataFrame:
@@ -39,19 +40,23 @@ def finding(result: Result) -> str:
         reasons = [reason for reason in table["reason"] if reason]
         return reasons[0] if reasons else "Nothing could be measured here."
     few = " (a verdict needs 4 networks)" if (table["verdict"] == "too few seeds to say").any() else ""
-    good = flat[flat["verdict"] == "agrees"] if not few else flat[flat["error"] < 0.1]
-    bad = flat[~flat.index.isin(good.index)]
+    near = flat["error"] <= CLOSE
+    good = flat[near] if few else flat[flat["verdict"] == "agrees"]
+    close, bad = flat[near & ~flat.index.isin(good.index)], flat[~near & ~flat.index.isin(good.index)]
     said = []
     if len(good):
-        beyond = "nothing of a unit's own matrix is wrong beyond noise" if not few else "little is wrong beyond noise"
-        said.append(f"**In {layer_names(good)}, yes**: {beyond}{few}.")
+        much = "nothing" if not few else "little"
+        said.append(f"**In {layer_names(good)}, yes**: {much} of a unit's own matrix is wrong beyond noise{few}.")
+    form = (
+        "of a unit's own matrix the isotropic form, diagonal plus rank two with the layer's mean and variance, misses"
+    )
+    for word, rows in (("nearly", close), ("no", bad)):
+        if len(rows):
+            what = form if rows is close or not len(close) else "it misses"
+            said.append(f"**In {layer_names(rows)}, {word}**: {what} {in_layers(rows)}{'' if len(good) else few}.")
     if len(bad):
-        said.append(
-            f"**In {layer_names(bad)}, no**: of a unit's own matrix the isotropic form, diagonal plus rank two with the layer's "
-            f"mean and variance, misses {in_layers(bad)}"
-            f"{few if not len(good) else ''}. {_with_covariance(table, bad)}"
-        )
-    return " ".join([*said, _in_network(table)]).replace("  ", " ").strip()
+        said.append(_with_covariance(table, bad))
+    return " ".join(sentence for sentence in (*said, _in_network(table)) if sentence)
 
 
 def _with_covariance(table: pd.DataFrame, bad: pd.DataFrame) -> str:

@@ -48,6 +48,8 @@ def test_many_layers_are_a_range_and_few_networks_no_verdict():
     assert re.search(r"% to [\d.]+ % in layers \d to \d", text), text
     text = unit_layer_words.finding(unit.layers(Spec(**{**SMALL, "seeds": 2})))
     assert "a verdict needs 4 networks" in text
+    text = unit_layer_words.finding(unit.layers(Spec(activation="sigmoid", weight_variance=4.0)))
+    assert "**In layers 2 and 3, nearly**" in text, text
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,9 @@ def below_layers(result: Result, spec: Spec) -> None:
         )
         page.as_table("layers", table)
         page.as_table("cosines", cosines, label="Show the cosines")
-    st.subheader("Why is it exact in layer 1 and not deeper?", anchor=False)
+    gaussian = spec.inputs == "gaussian"
+    title = "Why is it exact in layer 1 and not deeper?" if gaussian else "What does each layer receive?"
+    st.subheader(title, anchor=False)
     st.markdown(
         "The closed form needs Gaussian inputs with mean 0 and one variance in every direction. Layer 1 can have them; activations "
         "are bounded or cut off, have a mean, and point in few directions."

@@ -16,7 +16,14 @@ import pandas as pd
 from fimcore.budget import Budget
 from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops, rows_per_input
 from fimcore.experiments.report_checks import AGREES, DISAGREES, NOT_APPLICABLE, evaluated
-from fimcore.experiments.report_claims import kernel_checks, rate_checks, signal_checks, size_checks, unit_checks
+from fimcore.experiments.report_claims import (
+    first_step_checks,
+    kernel_checks,
+    rate_checks,
+    signal_checks,
+    size_checks,
+    unit_checks,
+)
 from fimcore.experiments.report_eigenvalues import eigenvalue_checks
 from fimcore.experiments.report_measured import KERNEL_INPUTS, Measured, measure, spectrum_inputs
 from fimcore.experiments.report_setting import setting_of
@@ -28,7 +35,7 @@ __all__ = ["Spec", "cost", "passes", "run"]
 
 Progress = Callable[..., object]
 
-GROUPS = (signal_checks, size_checks, eigenvalue_checks, kernel_checks, unit_checks, rate_checks)
+GROUPS = (signal_checks, size_checks, eigenvalue_checks, kernel_checks, unit_checks, rate_checks, first_step_checks)
 # Of a symmetric eigenvalue problem, in n^3; kernels of infinite width, for each layer and network.
 EIGENPROBLEM, THEORY_SECONDS = 20.0, 0.02
 

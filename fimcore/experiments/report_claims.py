@@ -15,6 +15,7 @@ from fimcore.experiments import predicted
 from fimcore.experiments.report_checks import Check, ratio, relative_variance, root_of_ratio
 from fimcore.experiments.report_measured import Measured, rate_inputs
 from fimcore.experiments.report_setting import Setting
+from fimcore.experiments.report_training import training_checks
 from fimcore.experiments.setting import sample_count
 from fimcore.unit_integrals import slope_moments
 
@@ -226,6 +227,11 @@ def _slopes(one: Measured) -> tuple[float, float, float]:
     if not alive.any():
         return (np.nan, np.nan, np.nan)
     return (float((a2[alive] / a0[alive]).mean()), float((a1[alive] / a0[alive]).mean()), 1.0)
+
+
+def first_step_checks(setting: Setting, found: list[Measured]) -> list[Check]:
+    """The first steps of training, see `report_training`."""
+    return training_checks(setting, [each.trained for each in found])
 
 
 def rate_checks(setting: Setting, found: list[Measured]) -> list[Check]:

@@ -51,6 +51,10 @@ GROUP_WORDS = {
         "Units of layer 1",
         "F of a unit along its weights, across them and towards its bias, over its bias entry: A₂, A₀ and A₁ over A₀.",
     ),
+    "training": (
+        "First steps of training",
+        "Residuals after a few steps over those before, on a few inputs with random targets, against the linearised network.",
+    ),
     "rates": (
         "Rates of natural gradients",
         "How many times faster than the exact natural gradient an undamped block structure takes residuals down, on a few inputs.",

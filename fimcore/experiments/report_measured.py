@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fimcore.activations import activation
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.report_training import FirstSteps, first_steps
 from fimcore.experiments.setting import factors_of, inputs_of, network_of, sample_count
 from fimcore.fisher import block_norms_from_factors
 from fimcore.fisher.dual import dual_matrix, layer_kernel
@@ -46,7 +47,7 @@ class Measured:
     units (4, n_1): of every unit of layer 1, see `first_layer_units`. readout: eigenvalues of (1/N) sum a a^T of the last
     hidden layer.
     rates: mean eigenvalue of (1/N) J G^+ J^T per structure G, on `rate_inputs` inputs; faded: the same at ten
-    times the damping, which differs where a matrix is singular to rounding.
+    times the damping, which differs where a matrix is singular to rounding. trained: its first steps on those inputs.
     """
 
     network: Network
@@ -67,6 +68,7 @@ class Measured:
     readout: FloatArray
     rates: dict[str, float]
     faded: dict[str, float]
+    trained: FirstSteps
 
 
 def spectrum_inputs(spec: NetworkSpec) -> int:
@@ -114,6 +116,7 @@ def measure(spec: NetworkSpec, number: int) -> Measured:
             readout=_readout(made),
             rates=_rates(few, RATE_DAMPING),
             faded=_rates(few, 10 * RATE_DAMPING),
+            trained=first_steps(network, x[: rate_inputs(spec)], spec.seed + number),
         )
 
 

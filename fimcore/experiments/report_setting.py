@@ -30,6 +30,7 @@ ACCURACY = {
     "kernels": (0.02, 1.0),
     "one unit": (0.02, 2.0),
     "rates": (0.02, 0.0),
+    "training": (0.02, 1.0),
     "two layers": (0.05, 1.0),
 }
 # Beyond these, single networks are not near the mean, and inputs not near the mean length.

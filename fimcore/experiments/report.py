@@ -14,7 +14,16 @@ from typing import Any
 import pandas as pd
 
 from fimcore.budget import Budget
-from fimcore.experiments.cost import Cost, admit, gram_flops, layout_for, machine_speed, pass_flops, rows_per_input
+from fimcore.experiments.cost import (
+    ENTRY_FLOPS,
+    Cost,
+    admit,
+    gram_flops,
+    layout_for,
+    machine_speed,
+    pass_flops,
+    rows_per_input,
+)
 from fimcore.experiments.report_checks import AGREES, DISAGREES, NOT_APPLICABLE, evaluated
 from fimcore.experiments.report_claims import (
     first_step_checks,
@@ -38,6 +47,7 @@ Progress = Callable[..., object]
 GROUPS = (signal_checks, size_checks, eigenvalue_checks, kernel_checks, unit_checks, rate_checks, first_step_checks)
 # Of a symmetric eigenvalue problem, in n^3; kernels of infinite width, for each layer and network.
 EIGENPROBLEM, THEORY_SECONDS = 20.0, 0.02
+UPDATES = 12  # of all parameters, in the first steps of training
 
 
 def cost(spec: Spec) -> Cost:
@@ -48,6 +58,7 @@ def cost(spec: Spec) -> Cost:
     held = samples * (2 * rows * sum(layout.units) + 2 * sum(layout.unit_sizes)) + (layout.layers + 2) * samples**2
     held += 4 * side**2 + 4 * kernel**2 + 4 * layout.parameters
     flops = 4 * pass_flops(layout, samples, rows) + gram_flops(layout, samples, rows)
+    flops += UPDATES * ENTRY_FLOPS * layout.parameters
     flops += (layout.layers + 1) * (EIGENPROBLEM * side**3 + 2 * side**2 * max(layout.units))
     flops += 2 * kernel**2 * sum(layout.units) + EIGENPROBLEM * min(side, max(layout.unit_sizes)) ** 3
     return Cost(layout.parameters, 8 * held, spec.seeds * (THEORY_SECONDS * layout.layers + flops / machine_speed()))

@@ -46,9 +46,11 @@ class FirstSteps:
 
 
 def first_steps(network: Network, x: torch.Tensor, seed: int) -> FirstSteps:
-    """Train on targets that are a standard normal residual away from what the network says."""
+    """Train on targets that are a random residual of the outputs' own size away from what the network says."""
     outputs = network(x)
+    size = outputs.square().mean().sqrt()
     residual = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
+    residual = residual * torch.where(size > 0, size, torch.ones_like(size))
     data = Data(x, outputs - residual, "random target")
     made = factors(network, x, Gaussian())
     kernel = dual_matrix(made, range(1, made.layout.layers + 1))

@@ -1,0 +1,28 @@
+"""Descent with the empirical Fisher in one dimension: r <- r - eta r / (r^2 + s^2), where the true Fisher is 1.
+
+Optimum stable below eta = 2 s^2; 2-cycle at r^2 = eta / 2 - s^2 with slope 3 - 8 s^2 / eta a step, stable below 4 s^2.
+Source: our own derivation; the setting is that of Kunstner et al., arXiv 1905.12558.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fimcore.training.linear_models import Array
+
+
+def step(residual: Array, rate: Array, noise: float = 1.0) -> Array:
+    """One step from residual r at rate eta, with s^2 = `noise` the variance of what the model cannot explain."""
+    return np.asarray(residual - rate * residual / (residual**2 + noise))
+
+
+def orbit(rates: Array, start: float, noise: float = 1.0, *, settle: int = 500, kept: int = 64) -> Array:
+    """Residuals (kept, rates) after `settle` steps: a column of a bifurcation diagram for every rate."""
+    residual = np.full(np.shape(rates), start, dtype=float)
+    for _ in range(settle):
+        residual = step(residual, rates, noise)
+    held = []
+    for _ in range(kept):
+        residual = step(residual, rates, noise)
+        held.append(residual)
+    return np.stack(held)

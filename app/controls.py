@@ -48,7 +48,7 @@ _AT_MOST = {"l": "L", "u": "n"}
 def shown_here(key: str, now: Mapping[str, Any]) -> bool:
     """Whether a control is drawn: it matters beside the other values, and the link did not ask to leave it out."""
     matters = _MATTERS.get(key)
-    if key == "n" and "w0" in now:  # a sweep over widths has no width of its own
+    if key == "n" and "w0" in now and now["view"] != "outputs":  # a sweep over widths has no width of its own
         return False
     return key not in permalinks.hidden_controls() and (matters is None or matters(now))
 

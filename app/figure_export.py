@@ -162,7 +162,7 @@ def _trace(trace: Any, x: np.ndarray, y: np.ndarray, dark: bool) -> Iterator[Sha
     if "markers" in mode:
         marker, _ = _colour(trace.marker.color, colour)
         points = [point for piece in _pieces(x, y, 1) for point in piece]
-        for point in points[:: -(-len(points) // (trace.marker.maxdisplayed or len(points) or 1))]:
+        for point in points[:: max(1, -(-len(points) // (trace.marker.maxdisplayed or len(points) or 1)))]:
             yield _marker(point, marker, (trace.marker.size or 8) / 2, trace.marker.symbol)
     if "text" in mode and trace.text is not None:
         yield from _labels(trace, x, y, dark)

@@ -1,4 +1,4 @@
-"""The page Width: what does width change? Size and mass of the entries between units, measured beside predicted."""
+"""The page Width: does off-block decay with width? Six observables beside predictions, against width and outputs, and shares."""
 
 from __future__ import annotations
 
@@ -8,150 +8,172 @@ import controls
 import exports
 import jobs
 import lessons
-import numpy as np
 import page
-import pandas as pd
 import permalinks
 import plotly.graph_objects as go
+import settings
 import streamlit as st
-import words
+import width_words
 from figure_export import figure_png, figure_svg
 from figures import style
 from figures import width as figures
 
-from fimcore.experiments.result import Result, signed
+from fimcore.experiments.result import Result
+from fimcore.experiments.width_observables import NAMES
 from fimcore.experiments.width_spec import Spec
+from fimcore.experiments.width_theory import caveats
+from fimcore.experiments.width_verdicts import quantity
 
 QUESTION = "width"
-MEASURE = "RMS entry between units / RMS entry inside a unit"
+CONTROLS = {
+    "width": (("obs", "C", "res"), ("w0", "w1")),
+    "outputs": (("obs", "res"),),
+    "shares": (("C",), ("w0", "w1")),
+}
+SHARES = {"hidden layers": "Hidden layers", "all layers": "All layers, read-out included"}
 
 
-def slope_words(row: pd.Series) -> str:
-    """ "layer 1: slope −0.50 (−0.52 to −0.48)"."""
-    if not np.isfinite(row["slope"]):
-        return f"layer {row['layer']}: too few networks to fit"
-    interval = f" ({signed(row['low'])} to {signed(row['high'])})" if np.isfinite(row["low"]) else ""
-    return f"layer {row['layer']}: {signed(row['slope'])}{interval}"
+def chosen(result: Result) -> tuple[str, bool]:
+    """The observable to draw, and whether as residuals: only where something is predicted."""
+    now = settings.values(QUESTION)
+    name = str(now["obs"])
+    if name not in width_words.listed(result):
+        name = "ratio"
+    return name, bool(now["res"] and width_words.rows_of(result, name)["predicted"].notna().any())
 
 
-def spec_of(result: Result) -> Spec:
-    """The sweep that a result answers."""
-    assert isinstance(result.spec, Spec)
-    return result.spec
+def of_view(result: Result, view: str) -> str:
+    """What is drawn: shares need a sweep over widths, and the last result may still be one over outputs."""
+    swept = width_words.spec_of(result).axis
+    return "outputs" if swept == "outputs" else "shares" if view == "shares" else "width"
 
 
-def finding(result: Result) -> str:
-    """What the sweep shows, in a sentence that names the measure."""
-    slopes, outputs = result.tables["slopes"], str(spec_of(result).outputs)
-    outputs = "as many outputs as units" if outputs == "n" else words.count_of(int(outputs), "output")
-    fitted = "; ".join(slope_words(row) for _, row in slopes.iterrows())
-    text = f"With {outputs}, the ratio of RMS entries has the log-log slopes **{fitted}**."
-    expected = slopes["predicted"].dropna()
-    if len(expected):
-        text += f" Predicted: {words.joined([signed(value) for value in expected])}."
-    finite, follows = slopes["slope"].dropna(), str(spec_of(result).outputs) == "n"
-    if len(finite) and not follows and (finite.abs() < 0.1).all():
-        text += " It does not fall with width: with few outputs it is the number of outputs that decides."
-    elif len(finite) and follows and ((finite + 0.5).abs() < 0.1).all():
-        text += " It falls about as n^(−1/2), because the number of outputs grows with the width."
-    return text
-
-
-def mass_finding(result: Result, layers: str) -> str:
-    """What becomes of the sum of squares, in a sentence."""
-    table = result.tables["mass"]
-    rows = table[(table["layers"] == layers) & (table["part"] == "in_unit")].sort_values("width")
-    first, last = rows.iloc[0], rows.iloc[-1]
-    layers_words = "all layers" if layers == "all layers" else "the hidden layers"
-    return (
-        f"Over {layers_words}, entries inside one unit hold {words.percent(first['measured'])} of the sum of squared "
-        f"entries at width {first['width']:,} and {words.percent(last['measured'])} at width {last['width']:,}. "
-        "Small entries are many: the rest of the sum lies between units."
-    )
-
-
-def ratios_picture(result: Result) -> None:
-    """The first picture; also drawn from partial results while the sweep is running."""
-    tables = result.tables
-    samples = tables["ratios"]["samples"]
-    inputs = f"{samples.min():,}" if samples.min() == samples.max() else f"{samples.min():,} to {samples.max():,}"
-    text = finding(result)
+def draw(result: Result) -> None:
+    """Sentence and first picture; also drawn from partial results while the sweep is running."""
+    if of_view(result, settings.values(QUESTION)["view"]) == "shares":
+        shares_pictures(result)
+        return
+    name, residual = chosen(result)
+    text = width_words.finding(result, name)
     st.markdown(text)
-    chart = figures.ratios(tables["ratios"], page.is_dark())
+    chart = main_chart(result, name, residual)
     st.plotly_chart(chart, key="ratios", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+    st.caption(width_words.caption(result, name, residual))
+
+
+def main_chart(result: Result, name: str, residual: bool) -> go.Figure:
+    axis = width_words.spec_of(result).axis
+    return figures.observable(result.tables["observables"], name, axis, page.is_dark(), residual)
+
+
+def shares_pictures(result: Result) -> None:
+    text = width_words.shares_finding(result)
+    st.markdown(text)
+    for place, (layers, title) in zip(st.columns(2), SHARES.items(), strict=True):
+        with place:
+            st.header(title, anchor=False)
+            chart = figures.shares(result.tables["mass"], layers, page.is_dark())
+            key = f"shares-{layers.split()[0]}"
+            st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
     st.caption(
-        f"{MEASURE}, per hidden layer, both without bias from the finite number of inputs (N = {inputs}). Points: ratio of "
-        f"averages over {words.count_of(result.spec.seeds, 'network')} per width; band: smallest to largest network; "
-        "dashed: mean-field prediction at these widths."
+        "Areas, one on top of the other: shares of the sum of squared entries, squares averaged over networks before dividing; "
+        "dashed: predicted boundaries at these widths. With one output the read-out is one unit, and all of its block counts as "
+        "inside: so the hidden layers are shown by themselves."
     )
 
 
-def mass_picture(result: Result) -> None:
-    """The second picture, over the layers that were chosen."""
-    st.header("And all of them together?", anchor=False)
-    layers = st.segmented_control(
-        "Shares over",
-        ["Hidden layers", "All layers"],
-        default="Hidden layers",
-        required=True,
-        key="mass-layers",
-        persist_state="session",
-        help="With one output the read-out is one unit: all of its block counts as in-unit.",
-    ).lower()
-    text = mass_finding(result, layers)
-    st.markdown(text)
-    chart = figures.mass(result.tables["mass"], layers, page.is_dark())
-    st.plotly_chart(chart, key="mass", theme=None, config=style.CHART_CONFIG, alt=text)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "mass", "Export shares", "Shares of the sum of squared entries", chart, text)
-        page.as_table("mass", result.tables["mass"])
-
-
-def export(result: Result, table: str, label: str, title: str, chart: go.Figure, text: str) -> None:
+def export(result: Result, table: str, name: str, label: str, title: str, chart: go.Figure, text: str) -> None:
     """Files of one picture and of the table behind it."""
     dark = page.is_dark()
     captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
     exports.export_menu(
         result,
-        name=table,
+        name=name,
         table=table,
-        key=table,
+        key=name,
         label=label,
         png=partial(figure_png, chart, title, captions, dark),
         svg=partial(figure_svg, chart, title, captions, dark),
     )
 
 
-def details(result: Result) -> None:
+def details(result: Result, view: str) -> None:
     """What stands below the first picture, from a sweep that is over or was stopped."""
+    name, residual = ("mass", False) if view == "shares" else chosen(result)
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(
-            result,
-            "ratios",
-            "Export ratios",
-            MEASURE,
-            figures.ratios(result.tables["ratios"], page.is_dark()),
-            finding(result),
-        )
-        page.as_table("ratios", result.tables["ratios"])
-    mass_picture(result)
-    st.header("Slopes, measured and predicted", anchor=False)
+        if view == "shares":
+            for layers in SHARES:
+                key = f"mass-{layers.split()[0]}"
+                chart = figures.shares(result.tables["mass"], layers, page.is_dark())
+                text = width_words.shares_finding(result)
+                export(result, "mass", key, f"Export {layers}", f"Shares of ‖F‖²: {layers}", chart, text)
+            page.as_table("mass", result.tables["mass"])
+        else:
+            table = "ratios" if name == "ratio" else "observables"
+            label = "Export ratios" if name == "ratio" else "Export picture"
+            chart, text = main_chart(result, name, residual), width_words.finding(result, name)
+            export(result, table, "ratios", label, figures.title_of(name), chart, text)
+            shown = result.tables[table]
+            page.as_table("ratios", shown if name == "ratio" else shown[shown["observable"] == name])
+    for note in result.tables["notes"]["note"]:
+        st.caption(f":material/warning: {note}")
+    if width_words.rows_of(result, name)["predicted"].notna().any():
+        for sentence in caveats(width_words.spec_of(result)):
+            st.caption(f":material/info: {sentence}")
+    parts = {quantity(name, part) for part in width_words.rows_of(result, name)["part"]}
     for verdict in result.verdicts:
-        st.markdown(f"- {verdict.sentence}")
+        if verdict.quantity in parts:
+            st.markdown(f"- {verdict.sentence}")
+
+
+def every_observable(result: Result) -> None:
+    """The heart of the page: the same networks, six questions, different answers."""
+    axis, dark = width_words.spec_of(result).axis, page.is_dark()
+    st.header(f"Does it decay with {width_words.axis_words(result)}? That depends on what is measured", anchor=False)
+    st.markdown(
+        "The same networks, asked in different ways. Lines: layers, or pairs of layers; dashed: predicted, where there is a "
+        "prediction."
+    )
+    names = width_words.listed(result)
+    for first in range(0, len(names), 3):
+        for place, name in zip(st.columns(3), names[first : first + 3], strict=False):
+            rows = width_words.rows_of(result, name)
+            with place:
+                st.markdown(f"{width_words.SHORT[name]}: {width_words.change_words(rows)}")
+                line = width_words.slopes_line(rows)
+                chart = figures.small(result.tables["observables"], name, axis, dark)
+                alt = f"{NAMES[name]}: {width_words.change_words(rows)}. {line}".replace("**", "")
+                st.plotly_chart(chart, key=f"small-{name}", theme=None, config={"displayModeBar": False}, alt=alt)
+                st.caption(line)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        exports.export_menu(result, name="slopes", table="trends", key="slopes", label="Export slopes")
+        page.as_table("trends", width_words.summary(result), label="Show slopes as table")
+    with st.expander("All verdicts", key="width-verdicts"):
+        for verdict in result.verdicts:
+            st.markdown(f"- {verdict.sentence}")
 
 
 spec = page.spec(QUESTION)
 assert isinstance(spec, Spec)
 page.heading("What does width change?")
 page.link_notices()
-controls.view_controls(QUESTION, "C", "w0", "w1")
-found = jobs.compute(QUESTION, spec, draw=ratios_picture)
+controls.view_controls(QUESTION, "view", label=False)
+for row in CONTROLS[spec.view]:
+    controls.view_controls(QUESTION, *row)
+found = jobs.compute(QUESTION, spec, draw=draw, ignore=spec.ignored)
 running = (QUESTION, "run") in jobs.session_jobs().watched
 if isinstance(found, Result) and not running:
-    details(found)
+    details(found, of_view(found, spec.view))
+    every_observable(found)
 lessons.show(QUESTION)
 page.chips(
     QUESTION,
-    [("As many outputs as units", {"C": "n"}), ("Ten outputs", {"C": 10}), ("One output", {"C": 1})],
+    [
+        ("As many outputs as units", {"view": "width", "obs": "ratio", "C": "n"}),
+        ("Ten outputs", {"view": "width", "obs": "ratio", "C": 10}),
+        ("One output", {"view": "width", "obs": "ratio", "C": 1}),
+        ("Divide by the diagonal", {"view": "width", "obs": "normalised"}),
+        ("Against outputs", {"view": "outputs", "obs": "ratio"}),
+    ],
 )
 st.page_link("views/train.py", label="Does the geometry help?", icon=":material/arrow_forward:")

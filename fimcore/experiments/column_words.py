@@ -34,10 +34,11 @@ _OF_QUESTION = {
         "low": "smallest network; of a slope the lower end of its 95 % interval",
         "high": "largest network; of a slope the upper end of its 95 % interval",
         "residual": "measured / predicted - 1; empty where nothing is predicted",
+        "plateau": "limit of the RMS ratio for infinite width at this number of outputs; empty: none",
         "outputs": "number of outputs C",
         "samples": "inputs N in the average",
         "observable": "ratio: RMS entry between units over inside; normalised: RMS of F_pq / sqrt(F_pp F_qq) between units; "
-        "normalised_ratio: that over the same inside; mass: share of |F|^2 inside units' blocks; spectral: |F - F_units|_2 / |F|_2; "
+        "normalised_ratio: that over the same inside; mass: share of |F|^2 inside units; spectral: |F - F_units|_2 / |F|_2; "
         "layer_pairs: |F_ll'| / sqrt(|F_ll| |F_l'l'|)",
         "slope": "least-squares slope of the log value against log width (or log outputs)",
         "networks": "networks in the fit",
@@ -204,6 +205,21 @@ _OF_QUESTION = {
         "agrees": "comparisons with this verdict",
         "disagrees": "comparisons with this verdict",
         "does not apply": "comparisons with this verdict",
+    },
+    "estimator_training": {
+        "epoch": "passes over the digits; of a crossover, the first at which minus Hessian varies less; empty: none",
+        "loss": "mean negative log-likelihood of all digits trained on",
+        "accuracy": "share of digits classified right, 0 to 1",
+        "layer": "layer of the parameters, the output layer last",
+        "fisher": "Fisher diagonal, mean over a layer",
+        "fisher_lower": "lower bound of it",
+        "fisher_upper": "upper bound of it",
+        "score": "standard deviation of the squared score for one label, root of the layer mean of variances",
+        "score_upper": "upper bound of it",
+        "hessian": "the same of minus the second derivative",
+        "hessian_upper": "upper bound of it",
+        "score_wins": "share of the layer's parameters for which the squared score varies less",
+        "hessian_first": "whether minus Hessian varies less from the start",
     },
     "plateau": {
         "method": "gradient descent, or the damped natural gradient",

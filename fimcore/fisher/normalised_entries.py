@@ -9,6 +9,7 @@ Source of the factored form: Amari, Karakida, Oizumi, arXiv 1808.07172.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from fimcore.fisher.dual import require_rows
 from fimcore.fisher.factors import Factors
+from fimcore.fisher.products import product
 
 # Up to this number of rows the sum over pairs of rows is cheaper than that over pairs of units.
 FEW_ROWS = 4
@@ -54,34 +56,47 @@ def normalised_entries(
     diagonal = strength.T @ a.square() / made.samples
     inverse = torch.where(diagonal > 0, 1 / diagonal, torch.zeros_like(diagonal))
     a, delta, strength = a[:samples], delta[:samples], strength[:samples]
-    grams = torch.stack([(a * row) @ a.T for row in inverse])
-    grams.diagonal(dim1=1, dim2=2).zero_()
-    own = float((strength.T[:, :, None] * strength.T[:, None, :] * grams.square()).sum())
-    whole = _by_rows(delta, grams) if delta.shape[1] <= FEW_ROWS else _by_units(delta, grams)
+    sums = _by_rows if delta.shape[1] <= FEW_ROWS else _by_units
+    own, whole = sums(a, inverse, delta, strength)
     live = (diagonal > 0).sum(dim=1).double()
     pairs = a.shape[0] * (a.shape[0] - 1)
     in_unit, entries = float(live.square().sum()), float(live.sum() ** 2)
     return NormalisedEntries(_over(own, in_unit * pairs), _over(whole - own, (entries - in_unit) * pairs))
 
 
-def _by_rows(delta: Tensor, grams: Tensor) -> float:
-    """sum over pairs of rows c, c' of |sum_i delta_ci(x) delta_c'i(x') H_i(x,x')|^2."""
-    total = 0.0
-    for first in delta.unbind(1):
-        for second in delta.unbind(1):
-            kernel = torch.einsum("xi,yi,ixy->xy", first, second, grams)
-            total += float(kernel.square().sum())
-    return total
+def _grams(a: Tensor, inverse: Tensor) -> Iterator[Tensor]:
+    """H_i of every unit, zero at x = x'."""
+    for row in inverse:
+        gram = product((a * row).T, a.T)
+        gram.fill_diagonal_(0.0)
+        yield gram
 
 
-def _by_units(delta: Tensor, grams: Tensor) -> float:
-    """The same sum with the rows folded first: sum_ij M_ij(x) M_ij(x') H_i(x,x') H_j(x,x')."""
+def _by_rows(a: Tensor, inverse: Tensor, delta: Tensor, _: Tensor) -> tuple[float, float]:
+    """Sums inside units and in all, over pairs of rows c, c' of delta_ci(x) delta_c'i(x') H_i(x,x')."""
+    rows = range(delta.shape[1])
+    whole = torch.zeros(len(rows), len(rows), a.shape[0], a.shape[0], dtype=a.dtype, device=a.device)
+    own = 0.0
+    for unit, gram in enumerate(_grams(a, inverse)):
+        for first in rows:
+            left = gram * delta[:, first, unit, None]
+            for second in rows:
+                kernel = left * delta[:, second, unit]
+                own += float(torch.dot(kernel.reshape(-1), kernel.reshape(-1)))
+                whole[first, second] += kernel
+    return own, float(whole.square_().sum())
+
+
+def _by_units(a: Tensor, inverse: Tensor, delta: Tensor, strength: Tensor) -> tuple[float, float]:
+    """The same with the rows folded first: sum_ij M_ij(x) M_ij(x') H_i(x,x') H_j(x,x')."""
+    grams = torch.stack(list(_grams(a, inverse)))
+    own = float((strength.T[:, :, None] * strength.T[:, None, :] * grams.square()).sum())
     folded = torch.bmm(delta.transpose(1, 2), delta)
-    total = 0.0
+    whole = 0.0
     for place, mine in enumerate(folded):
         near = grams[:, place].T
-        total += float((torch.bmm(folded * mine, near[:, :, None])[:, :, 0] * near).sum())
-    return total
+        whole += float((torch.bmm(folded * mine, near[:, :, None])[:, :, 0] * near).sum())
+    return own, whole
 
 
 def _over(total: float, count: float) -> float:

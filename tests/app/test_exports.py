@@ -76,7 +76,12 @@ def test_a_menu_holds_the_table_behind_its_picture(result: Result) -> None:
 @pytest.mark.parametrize(
     ("path", "settings", "menus"),
     [
-        ("width", {"w1": 32, "N": 20, "S": 2}, {"Export ratios": "ratios", "Export shares": "mass"}),
+        ("width", {"w1": 32, "N": 20, "S": 2}, {"Export ratios": "ratios", "Export slopes": "trends"}),
+        (
+            "width",
+            {"w1": 32, "N": 20, "S": 2, "view": "shares"},
+            {"Export hidden layers": "mass", "Export all layers": "mass", "Export slopes": "trends"},
+        ),
         ("train", {"n": 4, "N": 10, "S": 1, "T": 10}, {"Export steps": "curves", "Export seconds": "curves"}),
     ],
 )

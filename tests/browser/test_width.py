@@ -27,15 +27,17 @@ def test_measured_and_predicted_on_the_same_axes(open_app):
     names = page.evaluate(
         "() => document.querySelector('.st-key-ratios .js-plotly-plot').data.filter(t => t.showlegend !== false).map(t => t.name)"
     )
-    assert names == ["Layer 1", "Predicted", "Layer 2", "Layer 3"]
+    assert sorted(names) == sorted(["Layer 1", "Layer 2", "Layer 3", "Predicted", "Plateau, n → ∞", "Slope −1/2"])
     result = width.run(width.Spec(seeds=3, samples=200, narrowest=8, widest=32))
     drawn = page.evaluate(
         "() => [...document.querySelector('.st-key-ratios .js-plotly-plot')._fullData.find(t => t.name === 'Layer 1').y]"
     )
     table = result.tables["ratios"]
     np.testing.assert_allclose(drawn, table[table["layer"] == 1]["measured"], rtol=1e-5)
-    for verdict in result.verdicts:
-        expect(page.get_by_text(verdict.sentence).first).to_be_visible()
+    shown = [verdict.sentence for verdict in result.verdicts if verdict.quantity.startswith("Slope of layer")]
+    assert len(shown) == 3
+    for sentence in shown:
+        expect(page.get_by_text(sentence).first).to_be_visible()
 
 
 def test_outputs_that_follow_the_width(open_app):
@@ -73,11 +75,14 @@ def test_long_sweeps_stream_and_cancel_keeps_what_is_finished(open_app):
     expect(stopped).to_have_count(0)
 
 
-def test_mass_shares(open_app):
+def test_observables_answer_differently_and_shares_have_a_picture_each(open_app):
     page = open_app(SMALL)
-    choose(page, "mass-layers", "All layers")
-    expect(page.get_by_text("Over all layers").first).to_be_visible()
-    expect(chart(page, "mass")).to_be_visible()
+    expect(page.get_by_text("RMS ratio: stays")).to_be_visible()
+    expect(page.get_by_text("Diagonal-normalised entry: decays")).to_be_visible()
+    choose(page, "view", "Shares of the whole")
+    wait_for_address(page, view="shares")
+    expect(chart(page, "shares-hidden")).to_be_visible()
+    expect(chart(page, "shares-all")).to_be_visible()
     toggle(page, "table-mass")
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
 

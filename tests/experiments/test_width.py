@@ -7,6 +7,7 @@ import pytest
 import fimcore as fc
 from fimcore.experiments import SpecError, spec_from_mapping, width
 from fimcore.experiments.setting import inputs_of, network_of
+from fimcore.experiments.width_verdicts import verdicts
 
 
 def test_ratios_equal_block_norms_of_each_network():
@@ -30,7 +31,7 @@ def test_plateau_of_a_wide_tanh_network():
     slopes = result.tables["slopes"]
     assert (slopes["slope"].abs() < 0.15).all()
     assert (slopes["low"] <= slopes["slope"]).all()
-    assert len(result.verdicts) == 3
+    assert [verdict.quantity for verdict in result.verdicts[:3]] == [f"Slope of layer {layer}" for layer in (1, 2, 3)]
 
 
 def test_as_many_outputs_as_units_falls_with_slope_minus_one_half():
@@ -80,6 +81,12 @@ def test_softmax_has_no_prediction_and_says_why():
         {"widths": ["a"]},
         {"widest": 10**6},
         {"likelihood": "softmax"},
+        {"hidden_layers": 0},
+        {"samples": 1},
+        {"weight_variance": 0},
+        {"bias_variance": -1},
+        {"width": 0},
+        {"observable": "median"},
     ],
     ids=str,
 )
@@ -87,6 +94,9 @@ def test_bad_sweeps_are_refused(change):
     with pytest.raises(SpecError) as error:
         spec_from_mapping("width", change)
     assert len(error.value.lines) == 1
+    field, value = next(iter(change.items()))
+    assert field in error.value.lines[0] or field == "likelihood"
+    assert str(value).strip("[]").split(",")[0] in error.value.lines[0]
 
 
 def test_sweep_widths():
@@ -122,9 +132,8 @@ def test_one_seed_and_one_width_are_answered():
 
 
 def slopes(low, slope, high, predicted):
-    return pd.DataFrame(
-        [{"layer": 1, "slope": slope, "low": low, "high": high, "predicted": predicted, "networks": 40, "reason": ""}]
-    )
+    row = {"observable": "ratio", "part": "layer 1", "slope": slope, "low": low, "high": high, "predicted": predicted}
+    return pd.DataFrame([row | {"networks": 40, "reason": ""}])
 
 
 @pytest.mark.parametrize(
@@ -139,15 +148,15 @@ def slopes(low, slope, high, predicted):
     ],
 )
 def test_words_of_a_slope(found, seeds, word):
-    (verdict,) = width._verdicts(slopes(*found, -0.5), seeds)
+    (verdict,) = verdicts(slopes(*found, -0.5), seeds)
     assert verdict.word == word
     assert verdict.sentence.endswith(f": {word}.")
 
 
 def test_a_steep_slope_is_close_within_ten_percent():
-    assert width._verdicts(slopes(-1.1, -1.09, -1.08, -1.0), 8)[0].word == "close"
+    assert verdicts(slopes(-1.1, -1.09, -1.08, -1.0), 8)[0].word == "close"
 
 
 def test_two_seeds_never_agree():
     result = width.run(width.Spec(widths=[8, 16, 32], samples=30, seeds=2))
-    assert {verdict.word for verdict in result.verdicts} == {"too few seeds to say"}
+    assert {verdict.word for verdict in result.verdicts} == {"too few seeds to say", "no prediction"}

@@ -36,6 +36,7 @@ PAGES = (
     ("", "phase.py", "Phase", "phase", "phase"),
     ("", "unit.py", "Units", "unit", "unit"),
     ("", "directions.py", "Directions", "directions", "directions"),
+    ("Estimators", "estimator_training.py", "Through training", "estimator_training", "estimator_training"),
     ("Train", "train.py", "Race", "train", "train"),
     ("Train", "plateau.py", "Plateau", "plateau", "plateau"),
     ("Learn", "report.py", "Sanity report", "report", "report"),

@@ -13,15 +13,41 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from fimcore.experiments import directions, explore, phase, plateau, report, spectrum, train, unit, width
+    from fimcore.experiments import (
+        directions,
+        estimator_training,
+        estimators,
+        explore,
+        phase,
+        plateau,
+        report,
+        spectrum,
+        train,
+        unit,
+        width,
+    )
     from fimcore.experiments.question_spec import QuestionSpec
 
-QUESTIONS = ("explore", "width", "spectrum", "phase", "unit", "directions", "train", "plateau", "report")
+QUESTIONS = (
+    "explore",
+    "width",
+    "spectrum",
+    "phase",
+    "unit",
+    "directions",
+    "train",
+    "plateau",
+    "estimators",
+    "estimator_training",
+    "report",
+)
 
 __all__ = [
     "QUESTIONS",
     "SpecError",
     "directions",
+    "estimator_training",
+    "estimators",
     "explore",
     "load",
     "phase",

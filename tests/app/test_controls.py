@@ -8,7 +8,18 @@ import settings
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-QUESTIONS = ["explore", "width", "spectrum", "phase", "unit", "directions", "train", "plateau", "report"]
+QUESTIONS = [
+    "explore",
+    "width",
+    "spectrum",
+    "phase",
+    "unit",
+    "directions",
+    "train",
+    "plateau",
+    "estimator_training",
+    "report",
+]
 NETWORKS = [question for question in QUESTIONS if settings.has_network(question)]
 
 

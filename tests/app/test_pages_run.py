@@ -6,7 +6,20 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "path", ["", "width", "spectrum", "phase", "unit", "directions", "train", "plateau", "report", "about"]
+    "path",
+    [
+        "",
+        "width",
+        "spectrum",
+        "phase",
+        "unit",
+        "directions",
+        "train",
+        "plateau",
+        "estimator_training",
+        "report",
+        "about",
+    ],
 )
 def test_a_page_runs_to_its_end(open_page, path):
     page = open_page(path)

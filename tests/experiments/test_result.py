@@ -81,6 +81,7 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
         ("directions", {"width": 4, "samples": 20, "seeds": 1}),
         ("unit", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),
         ("train", {"width": 4, "samples": 20, "seeds": 1, "steps": 2}),
+        ("estimator_training", {"width": 4, "samples": 20, "seeds": 1, "epochs": 1}),
         ("plateau", {"seeds": 1, "steps": 20, "samples": 20}),
         ("report", {"width": 4, "hidden_layers": 1, "samples": 8, "seeds": 4}),
     ],

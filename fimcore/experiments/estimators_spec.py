@@ -1,0 +1,141 @@
+"""Spec of the question `estimators`: the network, its data and output family, and what the samples must achieve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from fimcore.experiments.control import Control
+from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
+from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
+
+FAMILIES = ("regression", "softmax", "bernoulli", "poisson", "heteroscedastic")
+FAMILY_NAMES = ("Regression", "Softmax", "Bernoulli", "Poisson", "Mean and variance")
+LABEL_STEPS = (1, 2, 4, 8, 16, 32, 64)
+# Fields that only the calculator of samples, or only the picture of input against label randomness, depends on.
+CALCULATOR = ("relative_error", "confidence", "method", "pairs")
+SPLIT = ("layer", "part", "labels")
+
+
+class Spec(NetworkSpec):
+    """A random network, its data and its output family; labels are drawn from the model, so that those of the data play no part."""
+
+    width: Annotated[
+        int,
+        Field(32, ge=1, le=4096, description="Units in every hidden layer."),
+        Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
+    ]
+    activation: Annotated[  # type: ignore[assignment]
+        Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"],
+        Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
+        Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
+    ]
+    samples: Annotated[
+        int,
+        Field(200, ge=2, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
+        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
+    ]
+    likelihood: Annotated[  # type: ignore[assignment]
+        Literal["regression", "softmax", "bernoulli", "poisson", "heteroscedastic"],
+        Field("softmax", description="Law of the labels. Mean and variance: regression that learns its noise too."),
+        Control("Output family", "out", "select", options=FAMILIES, names=FAMILY_NAMES, group="Output"),
+    ]
+    outputs: Annotated[
+        int,
+        Field(10, ge=1, le=4096, description="Number of outputs C, or of classes for softmax (2 or more)."),
+        Control("Outputs C", "k", "steps", options=(1, 2, 3, 5, 10, 16, 32, 64), group="Output"),
+    ]
+    # Both estimators are compared, each in closed form: neither is chosen, and nothing is drawn.
+    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]  # type: ignore[assignment]
+    draws: Annotated[int, Field(1, ge=1, le=64), Control("Draws per input", "", "none", group="Estimator")]
+    seeds: Annotated[
+        int,
+        Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
+        Control("Seeds", "S", "slider", step=1, group="Seeds"),
+    ]
+    layer: Annotated[
+        int,
+        Field(1, ge=1, le=13, description="Layer of the parameters; the last one is the output layer."),
+        Control("Layer", "ly", "slider", step=1, group="View"),
+    ]
+    part: Annotated[
+        Literal["score", "hessian", "mixture"],
+        Field(
+            "score", description="Whose variance is taken apart; the mixture is the best one of both, label by label."
+        ),
+        Control(
+            "Estimator",
+            "of",
+            "choice",
+            options=("score", "hessian", "mixture"),
+            names=("Squared score", "Minus Hessian", "Best mixture"),
+            group="View",
+        ),
+    ]
+    labels: Annotated[
+        int,
+        Field(1, ge=1, le=64, description="Labels drawn per input in the left picture."),
+        Control("Labels per input m", "m", "steps", options=LABEL_STEPS, group="View"),
+    ]
+    relative_error: Annotated[
+        float,
+        Field(0.1, ge=0.001, le=10, description="The estimate shall lie within this share of the Fisher diagonal."),
+        Control("Relative error ε", "eps", "steps", options=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0), group="View"),
+    ]
+    confidence: Annotated[
+        float,
+        Field(0.95, ge=0.01, le=0.9999, description="With this probability or more."),
+        Control("Confidence", "conf", "steps", options=(0.5, 0.8, 0.9, 0.95, 0.99, 0.999), group="View"),
+    ]
+    method: Annotated[
+        Literal["clt", "chebyshev", "exact"],
+        Field(
+            "clt",
+            description="Normal: central limit theorem. Chebyshev: safe for any law. Exact: where the law is known.",
+        ),
+        Control(
+            "Method",
+            "meth",
+            "choice",
+            options=("clt", "chebyshev", "exact"),
+            names=("Normal", "Chebyshev", "Exact law"),
+            group="View",
+        ),
+    ]
+    pairs: Annotated[
+        Literal["fixed", "random"],
+        Field("fixed", description="Labels at the given inputs, or fresh pairs of input and label."),
+        Control(
+            "A sample is",
+            "smp",
+            "choice",
+            options=("fixed", "random"),
+            names=("a label", "an input with its label"),
+            group="View",
+        ),
+    ]
+
+    @property
+    def layers(self) -> int:
+        """Layers with parameters: the hidden ones and the output layer."""
+        return self.hidden_layers + 1
+
+    @property
+    def shown_layer(self) -> int:
+        """The layer that is looked at: as set, but never beyond the output layer."""
+        return min(self.layer, self.layers)
+
+    @property
+    def negative_exact(self) -> bool:
+        """Whether the share of negative values has a closed form; else it is counted among drawn labels."""
+        return self.likelihood in ("regression", "softmax")
+
+    @model_validator(mode="after")
+    def _pairs_of_outputs(self) -> Spec:
+        if self.likelihood == "heteroscedastic" and self.outputs % 2:
+            raise ValueError(
+                f"`outputs` is {self.outputs}, but this family has a mean and a variance for every label: set "
+                f"{self.outputs + 1}, or choose regression."
+            )
+        return self

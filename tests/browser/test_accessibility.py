@@ -6,6 +6,7 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from tests.browser.driver import PHONE, settle, sideways_scroll
 
@@ -35,6 +36,8 @@ def violations(page) -> list:
 )
 def test_no_violations(open_app, path, scheme):
     page = open_app(path, color_scheme=scheme)
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert sideways_scroll(page) == 0
     found = violations(page)
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     settle(page)
@@ -46,6 +49,9 @@ def test_no_violations(open_app, path, scheme):
 def test_pictures_say_their_finding(open_app):
     page = open_app("/width?S=2&N=50&w0=8&w1=16")
     names = page.locator('[role="figure"]').evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
-    assert len(names) == 2
+    assert len(names) == 7
     assert "slopes" in names[0]
-    assert "sum of squared entries" in names[1]
+    for name, start in zip(
+        names[1:], ("RMS ratio", "Diagonal-norm", "Diagonal-norm", "In-unit", "Spectral", "Layer-pair"), strict=True
+    ):
+        assert name.startswith(start)

@@ -103,7 +103,10 @@ def _steps(setting: Setting) -> list[Any]:
 
 
 def view_controls(question: str, *keys: str, label: bool = True) -> None:
-    """A row of controls above a picture: those named by address key, or all of the question's own that have a widget."""
+    """A row of controls above a picture: those named by address key, or all of the question's own that have a widget.
+
+    Without `label` the first one stands without its name: choices that speak for themselves.
+    """
     table, now = settings_of(question), settings.values(question)
     chosen = keys or tuple(key for key, setting in table.items() if setting.owner != "network")
     drawn = [table[key] for key in chosen if table[key].control.widget != "none" and shown_here(key, now)]
@@ -113,7 +116,7 @@ def view_controls(question: str, *keys: str, label: bool = True) -> None:
         for setting in drawn:
             wide = setting.control.widget in ("slider", "steps")
             with st.container(width=260 if wide else "content"):
-                widget(setting, label=label)
+                widget(setting, label=label or setting is not drawn[0])
 
 
 def sidebar(question: str | None) -> QuestionSpec | None:

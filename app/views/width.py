@@ -26,9 +26,9 @@ from fimcore.experiments.width_verdicts import quantity
 
 QUESTION = "width"
 CONTROLS = {
-    "width": (("obs", "C", "res"), ("w0", "w1")),
-    "outputs": (("obs", "res"),),
-    "shares": (("C",), ("w0", "w1")),
+    "width": (("view", "C", "res"), ("obs", "w0", "w1")),
+    "outputs": (("view", "res"), ("obs",)),
+    "shares": (("view", "C"), ("w0", "w1")),
 }
 SHARES = {"hidden layers": "Hidden layers", "all layers": "All layers, read-out included"}
 
@@ -157,9 +157,8 @@ spec = page.spec(QUESTION)
 assert isinstance(spec, Spec)
 page.heading("What does width change?")
 page.link_notices()
-controls.view_controls(QUESTION, "view", label=False)
 for row in CONTROLS[spec.view]:
-    controls.view_controls(QUESTION, *row)
+    controls.view_controls(QUESTION, *row, label=row[0] != "view")
 found = jobs.compute(QUESTION, spec, draw=draw, ignore=spec.ignored)
 running = (QUESTION, "run") in jobs.session_jobs().watched
 if isinstance(found, Result) and not running:

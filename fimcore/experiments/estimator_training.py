@@ -1,8 +1,8 @@
 """Through training: Fisher diagonal, deviations of both of its estimators and their bounds, layer by layer, epoch by epoch.
 
-Mini-batch training of a classifier of the digits; at every epoch the exact F, V1, V2 and upper bounds, means over a layer's
-parameters and over some of the digits. The crossover is the first epoch from which V2 < V1, V1 <= V2 having held before.
-Source: Soen, Sun, Trade-Offs of Diagonal Fisher Information Matrix Estimators, arXiv 2402.05379.
+Mini-batch training of a classifier of images; at every epoch the exact F, V1, V2 and their bounds, means over a layer's
+parameters and over some of the images.
+Source: Soen, Sun, Trade-Offs of Diagonal Fisher Information Matrix Estimators, arXiv 2402.05379 (its experiment on MNIST).
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from fimcore.architecture import Architecture
 from fimcore.budget import Budget
 from fimcore.estimators import diagonal_variances
 from fimcore.experiments.cost import Cost, admit, layout_for, machine_speed, pass_flops
 from fimcore.experiments.estimator_training_spec import Spec
+from fimcore.experiments.labelled_images import draw_images, images
 from fimcore.experiments.result import Result, Verdict
-from fimcore.experiments.setting import input_dimension, inputs_of, labels_of, likelihood_of, network_of
+from fimcore.experiments.winner_changes import winner_changes
+from fimcore.likelihoods import Categorical
+from fimcore.networks import sample_network
 from fimcore.training import train
 from fimcore.training.step import Step
 
@@ -29,33 +33,48 @@ __all__ = ["Spec", "cost", "run"]
 Progress = Callable[..., object]
 Row = dict[str, float]
 
-OVERHEAD = 8e-4  # seconds of a step that do not depend on the sizes
-PASSES = 150  # of one backward pass with every output: variances and bounds at one epoch
+# Seconds that do not depend on the sizes: of an update, and of a look at one layer.
+UPDATE_SECONDS, LAYER_SECONDS = 1e-3, 4.5e-3
+PASSES = 20  # of one backward pass with every output: variances and bounds at one epoch
+QUANTITIES = ("fisher", "score", "hessian")
+FITS = ["seed", "epoch", "loss", "accuracy"]
+NAMES = [f"{name}{side}" for name in QUANTITIES for side in ("", "_lower", "_upper")]
+COLUMNS = ["seed", "epoch", "layer", *NAMES, "score_wins"]
+
+
+def image_count(spec: Spec) -> int:
+    """N: as set, but never more than there are images."""
+    return min(spec.samples, images(spec.file).count)
 
 
 def updates(spec: Spec) -> int:
     """Updates in an epoch."""
-    return math.ceil(spec.samples / min(spec.batch, spec.samples))
+    count = image_count(spec)
+    return math.ceil(count / min(spec.batch, count))
 
 
 def cost(spec: Spec) -> Cost:
-    """Bytes of the derivatives at the digits looked at, and estimated seconds of all runs."""
-    layout = layout_for(input_dimension(spec), spec)
-    step = 2 * pass_flops(layout, spec.samples, 1)
-    look = PASSES * pass_flops(layout, min(spec.looked_at, spec.samples), spec.outputs)
-    seconds = spec.epochs * (updates(spec) * (OVERHEAD + step / machine_speed()) + 0.02 + look / machine_speed())
-    held = 8 * (60 * layout.parameters + min(spec.looked_at, spec.samples) * spec.outputs * sum(layout.units) * 8)
-    return Cost(layout.parameters, held, spec.seeds * seconds)
+    """Bytes of the derivatives at the images looked at, and estimated seconds of all runs."""
+    layout, count = layout_for(images(spec.file).dimension, spec), image_count(spec)
+    looked_at = min(spec.looked_at, count)
+    batch = min(spec.batch, count)
+    step = 2.0 * pass_flops(layout, count, 0) + pass_flops(layout, batch, 2)
+    look = PASSES * pass_flops(layout, looked_at, spec.outputs)
+    epoch = updates(spec) * (UPDATE_SECONDS + step / machine_speed()) + look / machine_speed()
+    seconds = spec.seeds * (spec.epochs + 1) * (epoch + LAYER_SECONDS * layout.layers)
+    derivatives = 8 * looked_at * spec.outputs * sum(layout.units) * 8
+    return Cost(layout.parameters, 8 * 60 * layout.parameters + derivatives + 16 * count * layout.widths[0], seconds)
 
 
 def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = None) -> Result:
     """Train every network and look at both estimators after every epoch.
 
-    Tables: "layers" (per seed, epoch and layer), "training" (loss and accuracy), "crossover" (per seed and layer).
-    `progress` receives (fraction, message, partial result) after every epoch; cancelling keeps the epochs that are over.
+    Tables: "layers" (per seed, epoch and layer), "crossover" (every change of the better estimator), "training" (loss and
+    accuracy; a run that diverged ends with a missing loss). `progress` receives (fraction, message, partial result) after
+    every epoch; cancelling keeps the epochs that are over.
 
     Raises:
-        BudgetError: the setting exceeds the limits; OverflowError: outputs overflow.
+        InputError: no images with labels in the file; BudgetError: the setting exceeds the limits.
     """
     start = time.perf_counter()
     asked = admit(spec, cost, limits)
@@ -63,79 +82,81 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     fits: list[Row] = []
 
     def result(complete: bool) -> Result:
-        layers = pd.DataFrame(rows)
-        tables = {"layers": layers, "training": pd.DataFrame(fits), "crossover": crossovers(layers)}
+        layers = pd.DataFrame(rows, columns=COLUMNS)
+        training = pd.DataFrame(fits, columns=FITS)
+        tables = {"layers": layers, "crossover": winner_changes(layers), "training": training}
         spent = time.perf_counter() - start
         return Result("estimator_training", spec, tables, {}, _verdicts(layers), spent, asked.bytes, complete)
 
-    total = spec.seeds * (spec.epochs + 1)
+    total, done = spec.seeds * (spec.epochs + 1), 0
     for number in range(spec.seeds):
-        x = inputs_of(spec, number)
-        for step in _epochs(spec, number, x):
-            epoch, seed = step.number // updates(spec), spec.seed + number
+        seed = spec.seed + number
+        x, y = draw_images(spec.file, spec.samples, seed)
+        for step in _epochs(spec, seed, x, y):
+            epoch, done = math.ceil(step.number / updates(spec)), done + 1
             fits.append({"seed": seed, "epoch": epoch, "loss": step.loss, "accuracy": step.accuracy})
             if step.diverged:
+                fits[-1]["loss"] = fits[-1]["accuracy"] = math.nan
                 break
             rows.extend({"seed": seed, "epoch": epoch} | row for row in _look(spec, step, x))
-            if progress and len(fits) < total:
-                progress(len(fits) / total, f"seed {seed}, epoch {epoch} of {spec.epochs}", result(complete=False))
+            if progress and done < total:
+                progress(done / total, f"seed {seed}, epoch {epoch} of {spec.epochs}", result(complete=False))
     complete = result(complete=True)
     if progress:
         progress(1.0, f"{spec.seeds} of {spec.seeds} networks", complete)
     return complete
 
 
-def _epochs(spec: Spec, number: int, x: Tensor) -> Iterator[Step]:
+def _epochs(spec: Spec, seed: int, x: Tensor, y: Tensor) -> Iterator[Step]:
     """The steps at the ends of epochs, the start included, and one that diverged."""
+    widths = (x.shape[1], *[spec.width] * spec.hidden_layers, spec.outputs)
+    network = sample_network(Architecture(widths, spec.activation, spec.weight_variance, spec.bias_variance), seed)
+    every = updates(spec)
     steps = train(
-        network_of(spec, number), (x, labels_of(spec, number)), spec.optimizer, spec.rate, steps=spec.epochs * updates(spec),
-        seed=spec.seed + number, likelihood=likelihood_of(spec), batch_size=min(spec.batch, spec.samples),
+        network, (x, y), spec.optimizer, spec.rate, steps=spec.epochs * every,
+        seed=seed, likelihood=Categorical(), batch_size=min(spec.batch, len(x)),
     )  # fmt: skip
     for step in steps:
-        if step.number % updates(spec) == 0 or step.diverged:
+        if step.number % every == 0 or step.diverged:
             yield step
 
 
 def _look(spec: Spec, step: Step, x: Tensor) -> list[Row]:
-    """One row a layer: Fisher, deviations as roots of layer means of variances, and the roots of their upper bounds."""
-    known = diagonal_variances(step.network, x[: spec.looked_at], likelihood_of(spec))
+    """One row a layer: means over its parameters of F and its bounds, and roots of those of both variances and theirs."""
+    known = diagonal_variances(step.network, x[: spec.looked_at], Categorical())
     bounds = known.bounds
-    values = {
-        "fisher": known.by_layer(known.fisher),
-        "fisher_lower": known.by_layer(bounds.fisher.lower),
-        "fisher_upper": known.by_layer(bounds.fisher.upper),
-        "score": known.by_layer(known.var_score).sqrt(),
-        "score_upper": known.by_layer(bounds.var_score.upper).sqrt(),
-        "hessian": known.by_layer(known.var_hessian).sqrt(),
-        "hessian_upper": known.by_layer(bounds.var_hessian.upper).sqrt(),
-    }
-    wins = known.by_layer((known.var_score < known.var_hessian).to(known.fisher.dtype))
-    columns = {name: each.tolist() for name, each in values.items()} | {"score_wins": wins.tolist()}
+    columns: dict[str, list[float]] = {}
+    for name, value, bound in (
+        ("fisher", known.fisher, bounds.fisher),
+        ("score", known.var_score, bounds.var_score),
+        ("hessian", known.var_hessian, bounds.var_hessian),
+    ):
+        for side, each in (("", value), ("_lower", bound.lower), ("_upper", bound.upper)):
+            mean = known.by_layer(each)
+            columns[name + side] = (mean if name == "fisher" else mean.clamp(min=0).sqrt()).tolist()
+    columns["score_wins"] = known.by_layer((known.var_score < known.var_hessian).to(known.fisher.dtype)).tolist()
     return [
-        {"layer": layer + 1} | {name: each[layer] for name, each in columns.items()}
-        for layer in range(len(wins.tolist()))
+        {"layer": layer + 1}
+        | {name: each[layer] if math.isfinite(each[layer]) else math.nan for name, each in columns.items()}
+        for layer in range(known.layout.layers)
     ]
 
 
-def crossovers(layers: pd.DataFrame) -> pd.DataFrame:
-    """Per seed and layer, the first epoch at which V2 < V1 after V1 <= V2; missing where there is none."""
-    rows = []
-    groups = layers.groupby(["seed", "layer"]) if len(layers) else ()
-    for (seed, layer), own in groups:
-        below = (own["hessian"] < own["score"]).to_numpy()
-        crossed = np.flatnonzero(~below[:-1] & below[1:]) + 1
-        epoch = float(own["epoch"].iloc[crossed[0]]) if len(crossed) else np.nan
-        rows.append({"seed": seed, "layer": layer, "epoch": epoch, "hessian_first": bool(below[0])})
-    return pd.DataFrame(rows, columns=["seed", "layer", "epoch", "hessian_first"])
-
-
 def _verdicts(layers: pd.DataFrame) -> tuple[Verdict, ...]:
-    """Every layer mean against its upper bound."""
-    what, slack = "Upper bounds of both variances", 1 + 1e-9
-    outside = sum(int((layers[name] > layers[f"{name}_upper"] * slack).sum()) for name in ("score", "hessian"))
-    total = 2 * len(layers)
+    """Every layer mean against both of its bounds."""
+    what, slack = "Bounds of F and of both deviations", 1 + 1e-9
+    outside = sum(
+        int(
+            (layers[name] > layers[f"{name}_upper"] * slack).sum()
+            + (layers[name] * slack < layers[f"{name}_lower"]).sum()
+        )
+        for name in QUANTITIES
+    )
+    known = int(np.isfinite(layers[list(QUANTITIES)].to_numpy(np.float64)).sum())
+    if not known:
+        return ()
     if outside:
-        said = f"{what}: {outside:,} of {total:,} layer means lie above: disagrees."
+        said = f"{what}: {outside:,} of {known:,} layer means lie outside: disagrees."
     else:
-        said = f"{what}: all {total:,} layer means over training lie below: agrees."
+        said = f"{what}: all {known:,} layer means over training lie between them: agrees."
     return (Verdict(what, "disagrees" if outside else "agrees", said),)

@@ -1,4 +1,4 @@
-"""Spec of the question `estimator_training`: a classifier of the digits, how it is trained, and where it is looked at."""
+"""Spec of the question `estimator_training`: a classifier of images, how it is trained, and where it is looked at."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pydantic import Field
 from fimcore.experiments.control import Control
 from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
 from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
+from fimcore.inputs import InputError
+
+RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 
 
 class Spec(NetworkSpec):
-    """Digits, softmax with ten classes: the task is fixed, network and training are not."""
+    """Softmax with ten classes on images with labels; with 3 hidden layers, the four layers of the paper's classifier."""
 
     width: Annotated[
         int,
@@ -24,13 +27,30 @@ class Spec(NetworkSpec):
         Field("softplus", description="Applied to every hidden unit."),
         Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
     ]
-    inputs: Annotated[Literal["digits"], Field("digits"), Control("Input", "", "none", group="Input")]  # type: ignore[assignment]
+    inputs: Annotated[  # type: ignore[assignment]
+        Literal["digits", "images"],
+        Field("digits", description="Digits: 8 × 8 real images. Your images: IDX files, the format of MNIST."),
+        Control(
+            "Input",
+            "in",
+            "select",
+            options=("digits", "images"),
+            names=("Digits (real images)", "Your images (MNIST)"),
+            group="Input",
+        ),
+    ]
     input_dim: Annotated[int, Field(0, ge=0, le=0), Control("Input dimension d", "", "none", group="Input")]
     samples: Annotated[
         int,
-        Field(500, ge=10, le=1797, description="Digits to train on."),
-        Control("Digits N", "N", "steps", options=(50, 100, 200, 500, 1000, 1797), group="Input"),
+        Field(500, ge=10, le=10_000, description="Images to train on; at most as many as there are."),
+        Control("Images N", "N", "steps", options=(50, 100, 200, 500, 1000, 1797, 5000), group="Input"),
     ]
+    data_file: Annotated[
+        str,
+        Field("", max_length=4096, description="IDX file of images, its labels beside it, for the input 'images'."),
+        Control("IDX file", "", "none", group="Input"),
+    ]
+    target: Annotated[int, Field(0, ge=0, le=0), Control("Label column", "", "none", group="Input")]
     likelihood: Annotated[Literal["softmax"], Field("softmax"), Control("Output family", "", "none", group="Output")]  # type: ignore[assignment]
     outputs: Annotated[int, Field(10, ge=10, le=10), Control("Classes", "", "none", group="Output")]
     noise_variance: Annotated[float, Field(1.0, gt=0, le=1e6), Control("Noise variance σ²", "", "none", group="Output")]
@@ -38,33 +58,49 @@ class Spec(NetworkSpec):
     draws: Annotated[int, Field(1, ge=1, le=64), Control("Draws per input", "", "none", group="Estimator")]
     seeds: Annotated[
         int,
-        Field(2, ge=1, le=8, description="Networks trained: seed, seed + 1, …"),
+        Field(3, ge=1, le=8, description="Networks trained, each on images of its own: seed, seed + 1, …"),
         Control("Seeds", "S", "slider", step=1, group="Seeds"),
     ]
     optimizer: Annotated[
         Literal["adam", "momentum"],
         Field("adam", description="Mini-batch updates: Adam, or gradient descent with momentum 0.9."),
         Control(
-            "Optimizer", "opt", "choice", options=("adam", "momentum"), names=("Adam", "Momentum SGD"), group="View"
+            "Optimizer", "upd", "choice", options=("adam", "momentum"), names=("Adam", "Momentum SGD"), group="View"
         ),
     ]
     rate: Annotated[
         float,
         Field(0.003, gt=0, le=10, description="Learning rate."),
-        Control("Learning rate", "eta", "steps", options=(0.0003, 0.001, 0.003, 0.01, 0.03, 0.1), group="View"),
+        Control("Learning rate", "eta", "steps", options=RATES, group="View"),
     ]
     epochs: Annotated[
         int,
-        Field(20, ge=1, le=100, description="Passes over the digits."),
-        Control("Epochs", "T", "steps", options=(5, 10, 20, 40), group="View"),
+        Field(20, ge=1, le=100, description="Passes over the images."),
+        Control("Epochs", "ep", "steps", options=(5, 10, 20, 40), group="View"),
     ]
     batch: Annotated[
         int,
-        Field(50, ge=1, le=1797, description="Digits an update sees."),
+        Field(50, ge=1, le=10_000, description="Images an update sees."),
         Control("Batch size", "B", "steps", options=(10, 20, 50, 100, 200), group="View"),
     ]
     looked_at: Annotated[
         int,
-        Field(100, ge=2, le=1797, description="Digits over which Fisher and variances are averaged at every epoch."),
-        Control("Digits looked at", "M", "steps", options=(20, 50, 100, 200, 500), group="View"),
+        Field(100, ge=2, le=2000, description="Images over which Fisher and variances are averaged at every epoch."),
+        Control("Images looked at", "M", "steps", options=(20, 50, 100, 200, 500), group="View"),
     ]
+    lower: Annotated[
+        bool,
+        Field(False, description="Draw lower bounds beside the upper ones."),
+        Control("Lower bounds", "low", "toggle", group="View"),
+    ]
+
+    @property
+    def file(self) -> str:
+        """Path of the images; empty for the digits.
+
+        Raises:
+            InputError: a file is asked for and none is named.
+        """
+        if self.inputs == "images" and not self.data_file:
+            raise InputError("`data_file` is empty; the input 'images' needs an IDX file, as MNIST has it.")
+        return self.data_file if self.inputs == "images" else ""

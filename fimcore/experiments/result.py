@@ -57,7 +57,7 @@ class Result:
         verdicts: measured against predicted, in words.
         seconds, bytes: what it took to compute, and the largest array it held.
         complete: False for a partial result (cancelled, or still running).
-        data_sha256: `fimcore.inputs.content_hash` of the CSV it was computed from; empty where there is none.
+        data_sha256: `fimcore.inputs.content_hash` of the file it was computed from; empty where there is none.
     """
 
     question: str
@@ -72,7 +72,7 @@ class Result:
 
     def __post_init__(self) -> None:
         spec = self.spec
-        if isinstance(spec, NetworkSpec) and spec.inputs == "csv" and spec.data_file:
+        if isinstance(spec, NetworkSpec) and spec.inputs in ("csv", "images") and spec.data_file:
             from fimcore.inputs import file_hash
 
             object.__setattr__(self, "data_sha256", file_hash(spec.data_file))

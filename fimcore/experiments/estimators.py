@@ -14,17 +14,20 @@ import pandas as pd
 
 from fimcore.budget import Budget
 from fimcore.estimators.output_derivatives import PART_BYTES, input_bytes
-from fimcore.experiments.cost import ENTRY_FLOPS, Cost, admit, layout_for, machine_speed, pass_flops
+from fimcore.experiments.cost import ENTRY_FLOPS, Cost, admit, layout_for, machine_speed
 from fimcore.experiments.estimators_measured import BOUNDED, Measured, checked_inputs, measure
-from fimcore.experiments.estimators_spec import CALCULATOR, SPLIT, Spec
-from fimcore.experiments.estimators_tables import all_tables, samples_table
+from fimcore.experiments.estimators_needed import Needed, needed_of, samples_table, variances_of
+from fimcore.experiments.estimators_spec import Spec
+from fimcore.experiments.estimators_tables import all_tables
 from fimcore.experiments.result import Result, Verdict
 from fimcore.experiments.setting import input_dimension, sample_count
 
-__all__ = ["CALCULATOR", "SPLIT", "Spec", "cost", "needed", "run"]
+__all__ = ["Spec", "cost", "needed", "needed_seconds", "run"]
 
 Progress = Callable[..., object]
 
+NEEDED_SHARE = 0.2
+EVERY = 0.3  # seconds between partial results, each of which costs the tables
 VECTORS = 60  # of P numbers alive at once: values, both sides of their bounds and every form
 WORDS = {"fisher": "Fisher diagonal", "score": "squared score", "hessian": "minus Hessian"}
 # Distance of drawn labels from the exact variance, in standard errors, from which chance is no explanation; of many layers at once.
@@ -40,9 +43,11 @@ def cost(spec: Spec) -> Cost:
     paths = sum(
         units[m] * units[m - 1] * units[low] for low in range(layout.layers) for m in range(low + 1, layout.layers)
     )
-    flops = 4 * pass_flops(layout, samples, spec.outputs) + 8.0 * samples * paths
-    flops += ENTRY_FLOPS * samples * (sum(units) * (spec.outputs + 8) + sum(layout.unit_sizes))
-    flops += 4.0 * checked_inputs(layout, samples) * sum(n**3 for n in units) + 30 * ENTRY_FLOPS * layout.parameters
+    # Small products and element-wise work, not the large products, are what takes time: coefficients fitted to 17 settings.
+    later = sum((layout.layers - layer) * n for layer, n in enumerate(units))
+    entries = spec.outputs * (17 * sum(units) + 12 * later) + 80 * sum(layout.unit_sizes)
+    flops = ENTRY_FLOPS * (samples * entries + 8 * checked_inputs(layout, samples) * sum(n**2 for n in units))
+    flops += 16.0 * samples * paths
     return Cost(layout.parameters, held, spec.seeds * (0.02 + flops / machine_speed()))
 
 
@@ -51,7 +56,7 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
 
     Tables: "layers" (per layer and quantity, deviations as roots of layer means), "winners", "bounds", "causes", "split", "check"
     (against drawn labels), "units", "points" (per network), "needed" (where complete).
-    `progress` receives (fraction, message, partial result) after every network.
+    `progress` receives (fraction, message) before every network, and now and then a partial result of those that are finished.
 
     Raises:
         BudgetError: the setting exceeds the limits; InputError: the data cannot be used; OverflowError: outputs overflow.
@@ -59,11 +64,12 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     start = time.perf_counter()
     asked = admit(spec, cost, limits)
     found: list[Measured] = []
+    told = start
 
     def result(complete: bool) -> Result:
         tables = all_tables(spec, found)
         if complete:
-            tables["needed"] = samples_table(spec)
+            tables["needed"] = samples_table(spec, [each.needed for each in found])
         verdicts = _verdicts(spec, found, tables["check"])
         return Result("estimators", spec, tables, {}, verdicts, time.perf_counter() - start, asked.bytes, complete)
 
@@ -71,7 +77,8 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
         if progress:
             progress(number / spec.seeds, f"{number} of {spec.seeds} networks")
         found.append(measure(spec, number))
-        if progress and number + 1 < spec.seeds:
+        if progress and number + 1 < spec.seeds and time.perf_counter() - told >= EVERY:
+            told = time.perf_counter()
             progress((number + 1) / spec.seeds, f"{number + 1} of {spec.seeds} networks", result(complete=False))
     complete = result(complete=True)
     if progress:
@@ -79,9 +86,21 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     return complete
 
 
-def needed(spec: Spec) -> pd.DataFrame:
-    """The table "needed" alone: samples per layer and estimator for the Spec's error, confidence and method."""
-    return samples_table(spec)
+def needed(spec: Spec, progress: Progress | None = None) -> Result:
+    """The calculator alone, table "needed": samples per layer and estimator for the Spec's error, confidence and method."""
+    start = time.perf_counter()
+    every: list[Needed] = []
+    for number in range(spec.seeds):
+        if progress:
+            progress(number / spec.seeds, f"{number} of {spec.seeds} networks")
+        every.append(needed_of(spec, variances_of(spec, number)))
+    tables = {"needed": samples_table(spec, every)}
+    return Result("estimators", spec, tables, seconds=time.perf_counter() - start, bytes=cost(spec).bytes)
+
+
+def needed_seconds(spec: Spec) -> float:
+    """Estimated time of `needed`: both variances, without bounds, causes and the check."""
+    return NEEDED_SHARE * cost(spec).seconds
 
 
 def _verdicts(spec: Spec, found: list[Measured], check: pd.DataFrame) -> tuple[Verdict, ...]:

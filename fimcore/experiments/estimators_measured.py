@@ -14,10 +14,11 @@ import numpy as np
 from torch import Tensor
 
 from fimcore.estimators import DiagonalVariances, diagonal_variances
+from fimcore.experiments.estimators_needed import Needed, needed_of, variances_of
 from fimcore.experiments.estimators_spec import Spec
-from fimcore.experiments.setting import LABEL_STREAM, inputs_of, network_of
+from fimcore.experiments.setting import LABEL_STREAM
 from fimcore.fisher.factors import factors
-from fimcore.likelihoods import Bernoulli, Categorical, Gaussian, GaussianWithVariance, LikelihoodWithMoments, Poisson
+from fimcore.likelihoods import LikelihoodWithMoments
 from fimcore.networks import Network
 from fimcore.parameters import ParameterLayout
 
@@ -39,7 +40,8 @@ class Measured:
     """Of one network. layers: name to (L,); units: name to L arrays (n_l,); causes: shares of V2, (L, L); forms: per bound.
 
     outside: per bounded quantity how many parameters lie outside their bounds; check: (L, 2, 3) of exact variance, drawn mean
-    and its standard error, for the score and the Hessian estimator; checked: labels drawn for it; rarity: (L,) see `rarity_of`.
+    and its standard error, for the score and the Hessian estimator; checked: labels drawn for it; rarity: (L,) see `rarity_of`;
+    needed: samples of every parameter, see `needed_of`.
     """
 
     layers: dict[str, np.ndarray]
@@ -51,24 +53,7 @@ class Measured:
     check: np.ndarray
     checked: int
     rarity: np.ndarray
-
-
-def family_of(spec: Spec) -> LikelihoodWithMoments:
-    """The output family."""
-    if spec.likelihood == "regression":
-        return Gaussian(spec.noise_variance)
-    made: dict[str, LikelihoodWithMoments] = {
-        "softmax": Categorical(),
-        "bernoulli": Bernoulli(),
-        "poisson": Poisson(),
-        "heteroscedastic": GaussianWithVariance(),
-    }
-    return made[spec.likelihood]
-
-
-def variances_of(spec: Spec, number: int) -> DiagonalVariances:
-    """Both estimators of network `number` in closed form."""
-    return diagonal_variances(network_of(spec, number), inputs_of(spec, number), family_of(spec))
+    needed: Needed
 
 
 def checked_inputs(layout: ParameterLayout, samples: int) -> int:
@@ -107,7 +92,9 @@ def measure(spec: Spec, number: int) -> Measured:
     causes, alone = known.later_layers.layer_share.numpy(), known.later_layers.layer_alone.numpy()
     checked = checked_inputs(known.layout, known.samples)
     check = check_against_labels(known, checked, spec.seed + number + LABEL_STREAM)
-    return Measured(layers, units, causes, alone, forms, outside, check, 2 * checked, rarity_of(known))
+    return Measured(
+        layers, units, causes, alone, forms, outside, check, 2 * checked, rarity_of(known), needed_of(spec, known)
+    )
 
 
 def check_against_labels(known: DiagonalVariances, count: int, seed: int) -> np.ndarray:
@@ -140,16 +127,6 @@ def _drawn(network: Network, x: Tensor, family: LikelihoodWithMoments, seed: int
     layers = range(1, len(network.weights) + 1)
     score, hessian = (factors(network, x, family, estimator, seed) for estimator in ("score", "hessian"))
     return [score.unit_strength(layer) for layer in layers], [hessian.unit_strength(layer) for layer in layers]
-
-
-def needed(spec: Spec, number: int) -> tuple[list[dict[str, np.ndarray]], ParameterLayout]:
-    """Samples that every parameter of network `number` needs, by layer and estimator; inf where F is zero, nan: no law."""
-    known = variances_of(spec, number)
-    asked = known.samples_needed(spec.relative_error, spec.confidence, spec.method, spec.pairs)
-    found = {"score": asked.score, "hessian": asked.hessian, "mixture": asked.mixture}
-    pieces = {name: values.split(known.layout.layer_sizes) for name, values in found.items()}
-    layers = [{name: pieces[name][layer].numpy() for name in pieces} for layer in range(known.layout.layers)]
-    return layers, known.layout
 
 
 def z_of(check: np.ndarray) -> np.ndarray:

@@ -13,9 +13,11 @@ from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
 FAMILIES = ("regression", "softmax", "bernoulli", "poisson", "heteroscedastic")
 FAMILY_NAMES = ("Regression", "Softmax", "Bernoulli", "Poisson", "Mean and variance")
 LABEL_STEPS = (1, 2, 4, 8, 16, 32, 64)
-# Fields that only the calculator of samples, or only the picture of input against label randomness, depends on.
+# Fields that only the calculator of samples, and those that only a picture depends on.
 CALCULATOR = ("relative_error", "confidence", "method", "pairs")
-SPLIT = ("layer", "part", "labels")
+SHOWN = ("view", "layer", "part", "quantity")
+VIEWS = ("deviations", "bounds", "units", "causes", "split", "samples")
+VIEW_NAMES = ("Who wins", "Bounds", "Units", "Causes", "Inputs or labels", "Samples needed")
 
 
 class Spec(NetworkSpec):
@@ -33,7 +35,7 @@ class Spec(NetworkSpec):
     ]
     samples: Annotated[
         int,
-        Field(200, ge=2, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
+        Field(100, ge=2, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
         Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
     ]
     likelihood: Annotated[  # type: ignore[assignment]
@@ -53,6 +55,23 @@ class Spec(NetworkSpec):
         int,
         Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
         Control("Seeds", "S", "slider", step=1, group="Seeds"),
+    ]
+    view: Annotated[
+        Literal["deviations", "bounds", "units", "causes", "split", "samples"],
+        Field("deviations", description="What is drawn; every view is of the same networks."),
+        Control("View", "view", "choice", options=VIEWS, names=VIEW_NAMES, group="View"),
+    ]
+    quantity: Annotated[
+        Literal["fisher", "score", "hessian"],
+        Field("score", description="Whose bounds are drawn."),
+        Control(
+            "Bounds of",
+            "bq",
+            "choice",
+            options=("fisher", "score", "hessian"),
+            names=("Fisher diagonal", "Squared score", "Minus Hessian"),
+            group="View",
+        ),
     ]
     layer: Annotated[
         int,
@@ -75,7 +94,12 @@ class Spec(NetworkSpec):
     ]
     labels: Annotated[
         int,
-        Field(1, ge=1, le=64, description="Labels drawn per input in the left picture."),
+        Field(
+            1,
+            ge=1,
+            le=64,
+            description="Labels drawn per input.",
+        ),
         Control("Labels per input m", "m", "steps", options=LABEL_STEPS, group="View"),
     ]
     relative_error: Annotated[
@@ -125,6 +149,11 @@ class Spec(NetworkSpec):
     def shown_layer(self) -> int:
         """The layer that is looked at: as set, but never beyond the output layer."""
         return min(self.layer, self.layers)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that no table but "needed" depends on; labels beyond the usual stops have rows of their own in "split"."""
+        return (*SHOWN, *CALCULATOR, *(("labels",) if self.labels in LABEL_STEPS else ()))
 
     @property
     def negative_exact(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fimcore.experiments.cost import layout_for
-from fimcore.experiments.estimators_measured import QUANTITIES, Measured, needed, z_of
+from fimcore.experiments.estimators_measured import QUANTITIES, Measured, z_of
 from fimcore.experiments.estimators_spec import LABEL_STEPS, Spec
 from fimcore.experiments.setting import input_dimension, sample_count
 
@@ -233,37 +233,3 @@ def units(spec: Spec, found: list[Measured]) -> pd.DataFrame:
                 )
             )
     return pd.concat(rows, ignore_index=True)
-
-
-def samples_table(spec: Spec) -> pd.DataFrame:
-    """Samples that half, 95 % and all of the parameters need, per layer (0: all layers) and estimator, over the networks."""
-    every = [needed(spec, number)[0] for number in range(spec.seeds)]
-    rows = []
-    for layer in range(spec.layers + 1):
-        chosen = range(spec.layers) if layer == 0 else (layer - 1,)
-        for name in PARTS:
-            asked = np.concatenate([network[place][name] for network in every for place in chosen])
-            lawless = bool(np.isnan(asked).all())
-            never = int(np.isinf(asked).sum())
-            asked = asked[~np.isnan(asked)]
-            rows.append(
-                {"layer": layer, "estimator": name}
-                | {key: _quantile(asked, share) for key, share in (("half", 0.5), ("most", 0.95), ("all", 1.0))}
-                | {
-                    "never": never,
-                    "known": 0.0 if lawless else len(asked) / (len(asked) + _missing(every, chosen, name)),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _missing(every: list[list[dict[str, np.ndarray]]], chosen: range | tuple[int, ...], name: str) -> int:
-    return sum(int(np.isnan(network[place][name]).sum()) for network in every for place in chosen)
-
-
-def _quantile(asked: np.ndarray, share: float) -> float:
-    """The smallest count that suffices for this share of the parameters; nan where none does."""
-    if not len(asked):
-        return np.nan
-    count = float(np.sort(asked)[max(0, int(np.ceil(share * len(asked))) - 1)])
-    return count if np.isfinite(count) else np.nan

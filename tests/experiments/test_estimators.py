@@ -142,7 +142,7 @@ def test_input_and_label_variance_are_those_of_the_total_variance(part):
 @pytest.mark.parametrize("method", ["clt", "chebyshev", "exact"])
 def test_samples_needed_are_quantiles_over_parameters(method):
     spec = estimators.Spec(**SMALL, likelihood="regression", method=method, relative_error=0.2, confidence=0.9)
-    table = estimators.needed(spec).set_index(["layer", "estimator"])
+    table = estimators.needed(spec).table.set_index(["layer", "estimator"])
     every = []
     for number in range(spec.seeds):
         known = diagonal_variances(network_of(spec, number), inputs_of(spec, number), fc.Gaussian())
@@ -172,7 +172,8 @@ def test_data_dead_networks_and_confident_ones_give_numbers(tmp_path):
     assert digits.tables["points"]["fisher"].gt(0).all()
 
 
-def test_partial_results_stream_and_cancel_keeps_them():
+def test_partial_results_stream_and_cancel_keeps_them(monkeypatch):
+    monkeypatch.setattr(estimators, "EVERY", 0.0)
     seen = []
 
     def watch(fraction, message, partial=None):

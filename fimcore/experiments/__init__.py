@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         phase,
         plateau,
         report,
+        sampling,
         spectrum,
         train,
         unit,
@@ -38,6 +39,7 @@ QUESTIONS = (
     "train",
     "plateau",
     "estimators",
+    "sampling",
     "estimator_training",
     "report",
 )
@@ -53,6 +55,7 @@ __all__ = [
     "phase",
     "plateau",
     "report",
+    "sampling",
     "spec_from_mapping",
     "spectrum",
     "train",

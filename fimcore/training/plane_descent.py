@@ -37,11 +37,10 @@ class Plane:
 
 @dataclass(frozen=True)
 class Descent:
-    """Runs of one estimator: path (T + 1, S, 2) and losses (T + 1, S); a run that overflows stays missing (nan)."""
+    """Runs of one estimator: path (T + 1, S, 2) and training losses (T + 1, S); a run that overflows stays missing (nan)."""
 
     path: Array
     train: Array
-    test: Array
 
     @property
     def blown_up(self) -> Array:
@@ -63,33 +62,78 @@ def plane(model: Model, seed: int, seeds: int) -> Plane:
 def descend(
     data: Plane, estimator: Estimator, *, drawn: int, steps: int, rate: float, damping: float, seed: int
 ) -> Descent:
-    """All seeds side by side; the score-squared and the minus-Hessian runs of a seed draw the same inputs."""
+    """All seeds side by side, each with a generator of its own: a seed's run does not depend on how many others there are.
+
+    The score-squared and the minus-Hessian runs of a seed draw the same inputs, whatever the damping.
+    """
     model, seeds = data.model, len(data.inputs)
-    generator, label_generator = np.random.default_rng((seed, 1)), np.random.default_rng((seed, 2))
+    parts, chances = (
+        _draws(data, drawn, steps, seed) if estimator in ("score", "hessian") else (np.empty(0), np.empty(0))
+    )
+    columns = data.inputs[..., 0], data.inputs[..., 1]
     here = np.tile(STARTS[model], (seeds, 1))
-    path, train, test = [], [], []
+    path, train = [here], []
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(steps + 1):
-            path.append(here)
-            train.append(_finite(models.loss(model, here, data.inputs, data.labels)))
-            test.append(_finite(models.loss(model, here, data.test_inputs, data.test_labels)))
+            value, residuals, weights = _looked_at(model, here, columns, data.labels)
+            train.append(_finite(value))
             if step == steps:
                 break
             if estimator == "exact":
-                matrix = models.fisher(model, here, data.inputs)
+                matrix = _weighted(columns, weights)
             elif estimator == "empirical":
-                matrix = models.squared_scores(model, here, data.inputs, data.labels)
+                matrix = _weighted(columns, residuals**2)
             else:
-                chosen = generator.integers(0, TRAINED, (seeds, drawn))
-                part = np.take_along_axis(data.inputs, chosen[..., None], axis=1)
+                part = parts[:, step]
                 if estimator == "hessian":
                     matrix = models.fisher(model, here, part)
                 else:
-                    labels = models.model_labels(model, models.means(model, here, part), label_generator)
-                    matrix = models.squared_scores(model, here, part, labels)
-            slope = models.gradient(model, here, data.inputs, data.labels)
-            here = here - rate * _solved(matrix + damping * np.eye(2), slope)
-    return Descent(np.stack(path), np.stack(train), np.stack(test))
+                    mean = models.means(model, here, part)
+                    noise = chances[:, step]
+                    labels = mean + noise if model == "linear" else (noise < mean).astype(float)
+                    matrix = models.weighted(part, (labels - mean) ** 2)
+            slope = np.stack([np.einsum("sn,sn->s", residuals, column) for column in columns], axis=-1)
+            here = here - rate * _solved(matrix + damping * np.eye(2), slope / residuals.shape[1])
+            path.append(here)
+    return Descent(np.stack(path), np.stack(train))
+
+
+def test_losses(data: Plane, descent: Descent) -> Array:
+    """Mean negative log-likelihood on the test inputs at every step, (T + 1, S); nan where a run is lost."""
+    columns = data.test_inputs[..., 0], data.test_inputs[..., 1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = [_looked_at(data.model, here, columns, data.test_labels)[0] for here in descent.path]
+    return _finite(np.stack(found))
+
+
+def _draws(data: Plane, drawn: int, steps: int, seed: int) -> tuple[Array, Array]:
+    """Inputs (S, T, N, 2) of every step, and what makes a label of each: a normal or a uniform number."""
+    parts, chances = [], []
+    for number, inputs in enumerate(data.inputs):
+        generator = np.random.default_rng((seed + number, 1))
+        parts.append(inputs[generator.integers(0, TRAINED, (steps, drawn))])
+        size = (steps, drawn)
+        chances.append(generator.standard_normal(size) if data.model == "linear" else generator.random(size))
+    return np.stack(parts), np.stack(chances)
+
+
+def _looked_at(model: Model, here: Array, columns: tuple[Array, Array], labels: Array) -> tuple[Array, Array, Array]:
+    """Loss (S,), residuals mu - y and weights w, both (S, N): `linear_models`, with what they share computed once."""
+    natural = here[:, :1] * columns[0] + here[:, 1:] * columns[1]
+    if model == "linear":
+        residuals = natural - labels
+        return np.einsum("sn,sn->s", residuals, residuals) / (2 * labels.shape[1]), residuals, np.ones_like(natural)
+    small = np.exp(-np.abs(natural))
+    mean = np.where(natural >= 0, 1.0, small) / (1 + small)
+    value = (np.maximum(natural, 0) + np.log1p(small) - labels * natural).mean(axis=1)
+    return value, mean - labels, small / (1 + small) ** 2
+
+
+def _weighted(columns: tuple[Array, Array], weights: Array) -> Array:
+    """E weight x x^T, (S, 2, 2), for two columns."""
+    one, two = columns
+    a, b, d = (np.einsum("sn,sn,sn->s", weights, x, y) for x, y in ((one, one), (one, two), (two, two)))
+    return np.stack([np.stack([a, b], -1), np.stack([b, d], -1)], -2) / weights.shape[1]
 
 
 def _solved(matrices: Array, slopes: Array) -> Array:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         report,
         sampling,
         spectrum,
+        toy_descent,
         train,
         unit,
         width,
@@ -41,6 +42,7 @@ QUESTIONS = (
     "estimators",
     "sampling",
     "estimator_training",
+    "toy_descent",
     "report",
 )
 
@@ -58,6 +60,7 @@ __all__ = [
     "sampling",
     "spec_from_mapping",
     "spectrum",
+    "toy_descent",
     "train",
     "unit",
     "width",

@@ -324,6 +324,20 @@ _OF_QUESTION = {
         "along_q": "direction of the method, at length 1",
         "length": "its length before that",
     },
+    "toy_descent": {
+        "estimator": "score: squared gradients of labels drawn from the model; hessian: minus Hessian; both from the inputs "
+        "drawn; exact: Fisher over all inputs; empirical: squared gradients of the data's labels",
+        "blown_up": "runs whose training loss ever exceeded 1.5 times its start",
+        "share": "of the runs, 0 to 1",
+        "low": "of a share the lower end of its 95 % interval; else the seed at 10 %",
+        "high": "of a share the upper end of its 95 % interval; else the seed at 90 %; empty: lost",
+        "step": "updates made",
+        "median": "over seeds: test loss in nats (constant of linear regression left out), or summed variance of both entries",
+        "lost": "runs that are no longer finite",
+        "damping": "added to the diagonal of the estimate",
+        "theta_1": "first weight; empty: lost",
+        "theta_2": "second weight; empty: lost",
+    },
     "train": {
         "step": "updates made, each over the full batch",
         "seconds": "time of the updates alone, in s",

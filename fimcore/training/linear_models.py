@@ -63,17 +63,21 @@ def model_labels(model: Model, mean: Array, generator: np.random.Generator) -> A
     return (generator.random(mean.shape) < mean).astype(float)
 
 
-def single_pair_variances(model: Model, parameters: Array, inputs: Array) -> tuple[Array, Array]:
+def single_pair_variances(
+    model: Model, parameters: Array, inputs: Array, chance: Array | None = None
+) -> tuple[Array, Array]:
     """Var of one score-squared and of one minus-Hessian draw of the diagonal, each (..., d), over inputs and labels.
 
     Var_1 = E x_i^4 E[(y - mu)^4 | x] - F_ii^2 with fourth moments 3 and w (1 - 3 w); Var_2 = E x_i^4 w^2 - F_ii^2.
+    chance: probabilities (N,) of the inputs; equal ones where None.
     """
     weights = label_variances(model, means(model, parameters, inputs))
+    share = np.full(inputs.shape[-2], 1 / inputs.shape[-2]) if chance is None else chance
     fourth = np.full_like(weights, 3.0) if model == "linear" else weights * (1 - 3 * weights)
-    squares = np.mean(weights[..., None] * inputs**2, axis=-2) ** 2
-    powers = inputs**4
-    score = np.mean(fourth[..., None] * powers, axis=-2) - squares
-    hessian = np.mean(weights[..., None] ** 2 * powers, axis=-2) - squares
+    squared = inputs**2
+    squares = np.einsum("n,...n,...nd->...d", share, weights, squared) ** 2
+    score = np.einsum("n,...n,...nd,...nd->...d", share, fourth, squared, squared) - squares
+    hessian = np.einsum("n,...n,...nd,...nd->...d", share, weights**2, squared, squared) - squares
     return np.asarray(score), np.asarray(hessian)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import image_uploads
 import jobs
 import permalinks
 import presets
@@ -42,7 +43,7 @@ _MATTERS = {
     "u": lambda now: now["n"] > 1,
 }
 # Settings that count layers and units of the network: they reach as far as it does.
-_AT_MOST = {"l": "L", "u": "n"}
+_AT_MOST = {"l": "L", "u": "n", "ly": "L"}
 
 
 def shown_here(key: str, now: Mapping[str, Any]) -> bool:
@@ -82,7 +83,8 @@ def widget(setting: Setting, *, label: bool = True) -> None:
     elif control.widget in ("slider", "number"):
         low, high = setting.bounds
         if key in _AT_MOST:
-            high = min(high, st.session_state.get(_AT_MOST[key], high))
+            beyond = 1 if key == "ly" else 0  # the output layer
+            high = min(high, st.session_state.get(_AT_MOST[key], high) + beyond)
             if value_of(setting) > high:
                 settings.apply({key: high})
         kind = int if setting.field.annotation is int else float
@@ -210,10 +212,12 @@ def _group(question: str | None, group: str, summary: Callable[[Mapping[str, Any
             widget(setting)
             if setting.key == "in" and now["in"] == "csv":
                 _uploader()
+            elif setting.key == "in" and now["in"] == "images":
+                image_uploads.uploader()
 
 
 def _input_words(now: Mapping[str, Any]) -> str:
-    names = {"gaussian": "Gaussian", "sphere": "sphere", "digits": "digits", "csv": "your CSV"}
+    names = {"gaussian": "Gaussian", "sphere": "sphere", "digits": "digits", "csv": "your CSV", "images": "your images"}
     dimension = f", d = {now['d'] or 'n'}" if now["in"] in ("gaussian", "sphere") else ""
     return f"{names[now['in']]}{dimension}, N = {now['N']:,}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import image_uploads
 import settings
 import streamlit as st
 import uploads
@@ -19,7 +20,7 @@ def read_spec(question: str | None) -> QuestionSpec:
     """The page's Spec from the present values.
 
     Raises:
-        SpecError: values that do not fit together, one sentence each; InputError: a CSV is asked for and none is here.
+        SpecError: values that do not fit together, one sentence each; InputError: a file is asked for and none is here.
     """
     table = settings_of(question)
     chosen = {setting.name: value_of(setting) for setting in table.values() if setting.owner != "view"}
@@ -30,6 +31,8 @@ def read_spec(question: str | None) -> QuestionSpec:
                 f"Choose a CSV: numbers only, at most {CSV_MAX_BYTES / 1e6:g} MB and {CSV_MAX_COLUMNS} columns."
             )
         chosen["data_file"] = path
+    elif chosen.get("inputs") == "images":
+        chosen["data_file"] = image_uploads.path()
     if question is None:
         return NetworkSpec.model_validate(chosen)
     return spec_from_mapping(question, chosen)

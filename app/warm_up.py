@@ -24,6 +24,7 @@ DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("directions", "run", ()),
     ("report", "run", ()),
     ("train", "run", ()),
+    ("estimator_training", "run", ("all_bounds",)),
 )
 
 

@@ -39,7 +39,7 @@ class Chart:
 
 
 def player_data(
-    steps: ArrayLike, charts: Sequence[Chart], values: Mapping[str, ArrayLike], quantity: str
+    steps: ArrayLike, charts: Sequence[Chart], values: Mapping[str, ArrayLike], quantity: str, unit: str = "Step"
 ) -> dict[str, Any]:
     """What the page needs: steps, read-out texts per series and step, x positions per chart and trace."""
     whole = np.asarray(steps)
@@ -61,6 +61,7 @@ def player_data(
     return {
         "steps": [int(step) for step in whole],
         "quantity": quantity,
+        "unit": unit,
         "series": [
             {"name": name, "texts": [number_text(float(v)) for v in checked(array, f"`values[{name!r}]`")]}
             for name, array in values.items()
@@ -75,11 +76,13 @@ def player(
     charts: Sequence[Chart],
     values: Mapping[str, ArrayLike],
     quantity: str = "loss",
+    unit: str = "Step",
     key: str = "player",
 ) -> None:
     """Draw the playback bar; it starts with everything revealed and never sends anything to the server.
 
     steps: (T,) step numbers shown to the visitor. values: per series (T,) numbers for the read-out.
+    unit: what a step is called.
     Shortcuts on the page: T plays or pauses, S steps; both are ignored while typing.
     """
-    _component(data=player_data(steps, charts, values, quantity), key=key)
+    _component(data=player_data(steps, charts, values, quantity, unit), key=key)

@@ -36,7 +36,7 @@ export default function (component) {
     const step = data.steps[at()];
     slider.value = String(at());
     slider.style.setProperty("--part", `${last ? (100 * at()) / last : 100}%`);
-    slider.setAttribute("aria-valuetext", `step ${step} of ${data.steps[last]}`);
+    slider.setAttribute("aria-valuetext", `${data.unit.toLowerCase()} ${step} of ${data.steps[last]}`);
     $(".number").textContent = `${step} of ${data.steps[last]}`;
     $(".read").replaceChildren(...data.series.map((series) => {
       const item = document.createElement("span"), value = document.createElement("b");
@@ -78,6 +78,7 @@ export default function (component) {
   };
 
   const on = (target, event, listener) => target.addEventListener(event, listener, { signal });
+  $(".unit").textContent = data.unit;
   slider.max = String(last);
   speed.value = String(state.speed);
   speed.onchange = () => (state.speed = Number(speed.value));

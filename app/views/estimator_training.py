@@ -2,125 +2,172 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import controls
+import estimator_training_words
 import exports
 import jobs
 import lessons
 import numpy as np
 import page
+import pandas as pd
 import permalinks
+import plotly.graph_objects as go
+import problems
 import streamlit as st
-import words
 from figure_export import figure_png, figure_svg
 from figures import estimator_training as figures
 from figures import style
-from player import Chart, player
+from player import player
 
 from fimcore.experiments.estimator_training_spec import Spec
 from fimcore.experiments.result import Result
 
 QUESTION = "estimator_training"
+COLUMNS = 2
 
 
-def crossing_of(result: Result, layer: int) -> float:
-    """Mean over seeds of the crossover's epoch; nan where any seed has none."""
-    table = result.tables["crossover"]
-    own = table[table["layer"] == layer]["epoch"]
-    return float(own.mean()) if len(own) and own.notna().all() else float("nan")
+def finished(result: Result) -> Result:
+    """Only runs that are over, once there are any: means over seeds that reached different epochs have steps in them."""
+    fits = result.tables["training"]
+    over = fits[(fits["epoch"] == spec.epochs) | fits["loss"].isna()]["seed"]
+    if result.complete or over.empty:
+        return result
+    return replace(result, tables={name: each[each["seed"].isin(over)] for name, each in result.tables.items()})
 
 
-def finding(result: Result) -> str:
-    """When the better estimator changes, in every hidden layer, and how well the network does at the end."""
-    layers, fits = result.tables["layers"], result.tables["training"]
-    last = fits[fits["epoch"] == fits["epoch"].max()]
-    said = []
-    for layer in sorted(layers["layer"].unique())[:-1]:
-        own, at = layers[layers["layer"] == layer], crossing_of(result, layer)
-        if np.isfinite(at):
-            said.append(f"layer {layer} at epoch **{words.number(at, 2)}**")
-        elif not own["hessian"].any():
-            said.append(f"layer {layer}: minus Hessian has no variance at all")
-        else:
-            said.append(f"layer {layer}: not in every run")
-    return (
-        f"Minus Hessian becomes the better estimator: {'; '.join(said)}. In the output layer it never varies. After epoch "
-        f"{int(last['epoch'].iloc[0])} the networks classify {words.percent(float(last['accuracy'].mean()))} of their digits right."
-    )
+def layers_of(result: Result) -> list[int]:
+    return [int(layer) for layer in sorted(result.tables["layers"]["layer"].unique())]
+
+
+def name_of(result: Result, layer: int) -> str:
+    return f"Layer {layer}" + (", the output layer" if layer == layers_of(result)[-1] else "")
+
+
+def charts(result: Result, layer: int) -> tuple[go.Figure, go.Figure]:
+    """Values and ratios of one layer."""
+    layers, changes, fits = (result.tables[name] for name in ("layers", "crossover", "training"))
+    own, dark = layers[layers["layer"] == layer], page.is_dark()
+    diverged = fits[fits["loss"].isna()]["seed"]
+    ended = own[own["seed"].isin(diverged)].groupby("seed")["epoch"].max()
+    crossings = changes[changes["layer"] == layer]["epoch"]
+    every = spec.all_bounds
+    values = figures.values(own, crossings, ended, figures.span(layers, every), every, dark)
+    return values, figures.ratios(own, figures.ratio_span(layers, every), every, dark)
 
 
 def pictures(result: Result) -> None:
-    """One column a layer; also what is drawn while a run is going on."""
-    layers, dark = result.tables["layers"], page.is_dark()
-    if not len(layers):
-        st.warning("Training diverged at the first update: lower the learning rate.")
+    """The finding, and one part for every layer; also what is drawn while runs are going on."""
+    result = finished(result)
+    if not len(result.tables["layers"]):
         return
-    text = finding(result)
+    text = estimator_training_words.finding(result)
     st.markdown(text)
-    names = sorted(layers["layer"].unique())
-    for first in range(0, len(names), 4):
-        for place, layer in zip(st.columns(4), names[first : first + 4], strict=False):
-            own = layers[layers["layer"] == layer]
+    bar = st.container(key="epoch-bar")
+    shown = []
+    layers = layers_of(result)
+    for first in range(0, len(layers), COLUMNS):
+        for place, layer in zip(st.columns(COLUMNS), layers[first : first + COLUMNS], strict=False):
             with place:
-                st.header(f"Layer {layer}" + (", output" if layer == names[-1] else ""), anchor=False)
-                for key, chart in (
-                    ("values", figures.values(own, dark, crossing_of(result, layer))),
-                    ("ratios", figures.ratios(own, dark)),
-                ):
-                    alt = f"{key} of layer {layer} against epochs. {text}".replace("**", "")
-                    st.plotly_chart(chart, key=f"{key}-{layer}", theme=None, config=style.CHART_CONFIG, alt=alt)
-    st.caption(
-        "Above: Fisher diagonal and standard deviations of both estimators for one label, layer means; dashed: upper bounds. "
-        f"Geometric mean over {words.count_of(int(layers['seed'].nunique()), 'seed')}. Dotted: the epoch at which the variance of "
-        "minus Hessian falls below that of the squared score. Below: log₁₀ of bound over standard deviation; 0 is tight."
+                st.header(name_of(result, layer), anchor=False)
+                for kind, chart in zip(("values", "ratios"), charts(result, layer), strict=True):
+                    key = f"{kind}-{layer}"
+                    shown.append((key, chart))
+                    alt = f"{name_of(result, layer)}: {kind} against epochs. {text}".replace("**", "")
+                    st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=alt)
+    st.caption(estimator_training_words.caption(result, spec.all_bounds))
+    if (QUESTION, "run") not in jobs.session_jobs().watched:
+        with bar:
+            playback(result, shown)
+
+
+def playback(result: Result, shown: list[tuple[str, go.Figure]]) -> None:
+    """The bar that plays the epochs in the browser, with the ratio of both deviations in every hidden layer."""
+    layers = result.tables["layers"]
+    at = figures.epochs(layers)
+    values = {}
+    for layer in layers_of(result)[:-1]:
+        own = layers[layers["layer"] == layer]
+        middle = [figures.over_seeds(own, column)["middle"].to_numpy() for column in (figures.HESSIAN, figures.SCORE)]
+        if np.isfinite(middle[0]).any():
+            values[f"Layer {layer}"] = middle[0] / middle[1]
+    player(
+        steps=at,
+        charts=[figures.curtain(key, chart, at) for key, chart in shown],
+        values=values,
+        quantity="√V₂ / √V₁",
+        unit="Epoch",
+        key="epoch-player",
     )
 
 
 def details(result: Result) -> None:
-    """The playback, verdicts, files and the table."""
-    layers, fits, dark = result.tables["layers"], result.tables["training"], page.is_dark()
-    if not len(layers):
+    """Below the pictures: what went wrong, verdicts, files and tables."""
+    result = finished(result)
+    for number, (sentence, remedy) in enumerate(estimator_training_words.troubles(result)):
+        problems.show_problem(sentence, remedy, key=f"estimators-{number}")
+    if not len(result.tables["layers"]):
         return
-    at, charts = figures.epochs(layers), []
-    for layer in sorted(layers["layer"].unique()):
-        own = layers[layers["layer"] == layer]
-        for key, chart in (("values", figures.values(own, dark, np.nan)), ("ratios", figures.ratios(own, dark))):
-            charts.append(Chart(f"{key}-{layer}", [at for _ in chart.data]))
-    loss = fits.groupby("epoch")["loss"].mean().reindex(at).to_numpy()
-    player(steps=at, charts=charts, values={"mean loss": loss}, key="epoch-player")
     for verdict in result.verdicts:
         st.markdown(f"- {verdict.sentence}")
-    text = finding(result).replace("**", "")
-    chart, title = (
-        figures.values(layers[layers["layer"] == 1], dark, crossing_of(result, 1)),
-        "Layer 1 through training",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        layers = layers_of(result)
+        layer = st.selectbox(
+            "Layer in files", layers, format_func=lambda number: f"Layer {number}", key="file-layer", width=140,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        layer = layer if layer in layers else layers[0]
+        for kind, title, chart in zip(
+            ("values", "ratios"),
+            ("Fisher diagonal and deviations of its estimators", "Tightness of the bounds"),
+            charts(result, layer),
+            strict=True,
+        ):
+            export(result, kind, f"{name_of(result, layer)}: {title}", chart)
+    page.as_table(QUESTION, shown_table(result))
+    page.as_table(f"{QUESTION}-crossover", result.tables["crossover"], label="Show the crossovers as table")
+
+
+def shown_table(result: Result) -> pd.DataFrame:
+    """Layers beside loss and accuracy."""
+    return result.tables["layers"].merge(result.tables["training"], on=["seed", "epoch"])
+
+
+def export(result: Result, kind: str, title: str, chart: go.Figure) -> None:
+    """Files of one picture and of the table behind it."""
+    dark, text = page.is_dark(), estimator_training_words.finding(result).replace("**", "")
     captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text)
     exports.export_menu(
         result,
-        name="layers",
+        name=kind,
         table="layers",
-        key="layers",
-        label="Export layers",
+        key=kind,
+        label=f"Export {kind}",
         png=partial(figure_png, chart, title, captions, dark),
         svg=partial(figure_svg, chart, title, captions, dark),
     )
-    page.as_table(QUESTION, layers)
 
 
-spec = page.spec(QUESTION)
-assert isinstance(spec, Spec)
+found = page.spec(QUESTION)
+assert isinstance(found, Spec)
+spec = found
 page.heading("Which estimator is better as training goes on?")
 page.link_notices()
-controls.view_controls(QUESTION, "opt", "eta", "T")
-found = jobs.compute(QUESTION, spec, draw=pictures)
-if isinstance(found, Result) and (QUESTION, "run") not in jobs.session_jobs().watched:
-    details(found)
-with st.expander("Batches, digits looked at", key="more-settings"):
-    controls.view_controls(QUESTION, "B", "M")
+controls.view_controls(QUESTION, "upd", "eta", "all")
+result = jobs.compute(QUESTION, spec, draw=pictures, ignore=("all_bounds",))
+if isinstance(result, Result) and (QUESTION, "run") not in jobs.session_jobs().watched:
+    details(result)
+with st.expander("Epochs, batches, images looked at", key="more-settings"):
+    controls.view_controls(QUESTION, "ep", "B", "M")
 lessons.show(QUESTION)
 page.chips(
     QUESTION,
-    [("The paper's sigmoid", {"act": "sigmoid"}), ("tanh", {"act": "tanh"}), ("ReLU: no variance", {"act": "relu"})],
+    [
+        ("The paper's sigmoid", {"act": "sigmoid"}),
+        ("tanh: late or never", {"act": "tanh"}),
+        ("ReLU: no variance", {"act": "relu"}),
+        ("Longer", {"ep": 40}),
+    ],
 )

@@ -88,10 +88,10 @@ class Spec(NetworkSpec):
         Field(100, ge=2, le=2000, description="Images over which Fisher and variances are averaged at every epoch."),
         Control("Images looked at", "M", "steps", options=(20, 50, 100, 200, 500), group="View"),
     ]
-    lower: Annotated[
+    all_bounds: Annotated[
         bool,
-        Field(False, description="Draw lower bounds beside the upper ones."),
-        Control("Lower bounds", "low", "toggle", group="View"),
+        Field(False, description="Draw lower bounds too, and those of F."),
+        Control("All bounds", "all", "toggle", group="View"),
     ]
 
     @property

@@ -35,7 +35,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 OUT = Path(__file__).resolve().parent / "out"
 DESKTOP, PHONE = (1280, 900), (390, 844)
 START_LIMIT = 180.0
-PROBE = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")
+PROBE = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
 CHROMIUM_ARGS = [
     "--headless",
     "--no-sandbox",  # root in a container

@@ -16,7 +16,7 @@ PAGES = {
     "/directions": "natural direction",
     "/train": "",
     "/plateau?S=1": "plateau",
-    "/estimator_training?n=4&S=1&T=5&N=50": "estimator_training",
+    "/estimator_training?n=4&S=1&ep=5&N=50": "better as training goes on",
     "/report?n=64&S=4&N=50": "mean-field",
     "/about": "",
 }

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 if TYPE_CHECKING:
     from fimcore.experiments import (
         directions,
+        dynamics,
         estimator_training,
         estimators,
         explore,
@@ -38,6 +39,7 @@ QUESTIONS = (
     "unit",
     "directions",
     "train",
+    "dynamics",
     "plateau",
     "estimators",
     "sampling",
@@ -50,6 +52,7 @@ __all__ = [
     "QUESTIONS",
     "SpecError",
     "directions",
+    "dynamics",
     "estimator_training",
     "estimators",
     "explore",

@@ -166,7 +166,7 @@ def _ratio(spec: Spec, data: Plane) -> Verdict:
     score, hessian = models.single_pair_variances(spec.model, truth, data.inputs)
     measured = score.sum(axis=-1) / hessian.sum(axis=-1)
     return verdict(
-        "Variance of score squared over that of minus Hessian, at the true weights",
+        "Variance of the squared score over that of minus Hessian, at the true weights",
         measured,
         predicted_ratio(spec.model),
     )

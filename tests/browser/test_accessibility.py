@@ -29,6 +29,8 @@ def violations(page) -> list:
         "/unit?n=8&S=2&N=100&l=2",
         "/directions?n=8&S=2&N=100",
         "/plateau?S=1",
+        "/toy_descent?S=4&T=20",
+        "/sampling?n=4&S=2&N=20&nd=100",
         "/report?n=16&S=4&N=20",
         "/about",
         "/?out=softmax&n=9999",

@@ -17,6 +17,8 @@ PAGES = {
     "/train": "",
     "/plateau?S=1": "plateau",
     "/estimator_training?n=4&S=1&ep=5&N=50": "better as training goes on",
+    "/toy_descent?S=4&T=20": "Fisher estimate",
+    "/sampling?n=4&S=2&N=20&nd=100": "one draw",
     "/report?n=64&S=4&N=50": "mean-field",
     "/about": "",
 }

@@ -1,0 +1,116 @@
+"""The page Toy descent: which estimate of the Fisher matrix can a natural gradient trust?"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import controls
+import exports
+import jobs
+import lessons
+import page
+import permalinks
+import plotly.graph_objects as go
+import streamlit as st
+import toy_descent_words as said
+import words
+from figure_export import figure_png, figure_svg
+from figures import style
+from figures import toy_descent as figures
+
+from fimcore.experiments.result import Result
+from fimcore.experiments.toy_descent import Spec
+
+QUESTION = "toy_descent"
+
+
+def export(result: Result, table: str, key: str, title: str, chart: go.Figure, text: str) -> None:
+    """Files of one picture and of the table behind it."""
+    dark = page.is_dark()
+    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
+    exports.export_menu(
+        result,
+        name=key,
+        table=table,
+        key=key,
+        label=f"Export {key}",
+        png=partial(figure_png, chart, title, captions, dark),
+        svg=partial(figure_svg, chart, title, captions, dark),
+    )
+
+
+def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
+    """A picture with its heading."""
+    st.header(title, anchor=False)
+    st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+
+
+def pictures(result: Result) -> None:
+    """The four planes and blow-ups against damping; below them test losses and variances."""
+    spec = result.spec
+    assert isinstance(spec, Spec)
+    dark, text = page.is_dark(), said.finding(result)
+    st.markdown(text)
+    planes = figures.planes(spec.model, dict(result.arrays), result.tables["paths"], result.table, dark)
+    damping = figures.damping(result.tables["damping"], spec.damping, dark)
+    losses, variances = (
+        figures.losses(result.tables["losses"], dark),
+        figures.variances(result.tables["variances"], dark),
+    )
+    one, other = st.columns([3, 2])
+    with one:
+        draw("planes", "Four ways through the plane", planes, text)
+        runs = words.count_of(spec.seeds, "run")
+        st.caption(
+            "Grey: contours of the training loss of the first seed. Circle: start; star: the weights that made the labels. "
+            f"Thin: {runs}; bold: the first seed. A run has blown up once its training loss exceeds 1.5 times its start."
+        )
+    with other:
+        draw("damping", "Blow-ups against damping", damping, said.blow_ups(result))
+        st.caption(
+            f"Points: share of {runs}, a little apart; bars: 95 % intervals of a share (Wilson). Dotted: the damping of the "
+            "other pictures."
+        )
+        draw("losses", "Test loss", losses, said.arrival(result))
+        st.caption(
+            f"Lines: median over {words.count_of(spec.seeds, 'seed')}; bands: from 10 to 90 % of them, a lost run above all "
+            "others. Lines may cover each other."
+        )
+    one, other = st.columns([3, 2], vertical_alignment="center")
+    with one:
+        draw("variances", "Variance of the estimate", variances, said.variance(result))
+    with other:
+        st.markdown(said.variance(result))
+        for verdict in result.verdicts:
+            st.markdown(f"- {verdict.sentence}")
+        st.caption(
+            f"Summed over both diagonal entries, of {words.count_of(spec.drawn, 'input')} with one label each, computed "
+            "without sampling, at the same places for both: those that the exact Fisher visits. Exact and empirical "
+            "Fisher are not sampled. Lines: median; bands: from 10 to 90 % of the seeds."
+        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        export(result, "paths", "plane", "Natural gradient with four matrices", planes, text)
+        export(result, "damping", "damping", "Runs that blow up, against damping", damping, said.blow_ups(result))
+        export(result, "losses", "loss", "Test loss against steps", losses, said.arrival(result))
+        export(result, "variances", "variance", "Variance of both diagonal estimates", variances, said.variance(result))
+        page.as_table("toy-descent", result.table)
+
+
+spec = page.spec(QUESTION)
+assert isinstance(spec, Spec)
+page.heading("Which Fisher estimate can a natural gradient step trust?")
+page.link_notices()
+controls.view_controls(QUESTION, "model", "lam", "N")
+jobs.compute(QUESTION, spec, draw=pictures)
+with st.expander("Step size, steps, seeds", key="more-settings"):
+    controls.view_controls(QUESTION, "eta", "T", "seed", "S")
+lessons.show(QUESTION)
+page.chips(
+    QUESTION,
+    [
+        ("Logistic regression", {"model": "logistic", "lam": 0.01}),
+        ("Strong damping", {"lam": 0.3}),
+        ("64 inputs an estimate", {"N": 64}),
+        ("Full steps", {"eta": 1.0}),
+    ],
+)

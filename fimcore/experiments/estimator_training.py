@@ -24,9 +24,8 @@ from fimcore.experiments.labelled_images import draw_images, images
 from fimcore.experiments.result import Result, Verdict
 from fimcore.experiments.winner_changes import winner_changes
 from fimcore.likelihoods import Categorical
-from fimcore.networks import sample_network
-from fimcore.training import train
-from fimcore.training.step import Step
+from fimcore.networks import Network, sample_network
+from fimcore.training.epochs import Epoch, train_epochs
 
 __all__ = ["Spec", "cost", "run"]
 
@@ -34,8 +33,8 @@ Progress = Callable[..., object]
 Row = dict[str, float]
 
 # Seconds that do not depend on the sizes: of an update, and of a look at one layer.
-UPDATE_SECONDS, LAYER_SECONDS = 1e-3, 4.5e-3
-PASSES = 20  # of one backward pass with every output: variances and bounds at one epoch
+UPDATE_SECONDS, LAYER_SECONDS = 8e-4, 4e-3
+PASSES = 40  # of one backward pass with every output: variances and bounds at one epoch
 QUANTITIES = ("fisher", "score", "hessian")
 FITS = ["seed", "epoch", "loss", "accuracy"]
 NAMES = [f"{name}{side}" for name in QUANTITIES for side in ("", "_lower", "_upper")]
@@ -58,7 +57,7 @@ def cost(spec: Spec) -> Cost:
     layout, count = layout_for(images(spec.file).dimension, spec), image_count(spec)
     looked_at = min(spec.looked_at, count)
     batch = min(spec.batch, count)
-    step = 2.0 * pass_flops(layout, count, 0) + pass_flops(layout, batch, 2)
+    step = pass_flops(layout, batch, 2)
     look = PASSES * pass_flops(layout, looked_at, spec.outputs)
     epoch = updates(spec) * (UPDATE_SECONDS + step / machine_speed()) + look / machine_speed()
     seconds = spec.seeds * (spec.epochs + 1) * (epoch + LAYER_SECONDS * layout.layers)
@@ -92,13 +91,12 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     for number in range(spec.seeds):
         seed = spec.seed + number
         x, y = draw_images(spec.file, spec.samples, seed)
-        for step in _epochs(spec, seed, x, y):
-            epoch, done = math.ceil(step.number / updates(spec)), done + 1
-            fits.append({"seed": seed, "epoch": epoch, "loss": step.loss, "accuracy": step.accuracy})
-            if step.diverged:
-                fits[-1]["loss"] = fits[-1]["accuracy"] = math.nan
+        for at in _epochs(spec, seed, x, y):
+            epoch, done = at.number, done + 1
+            fits.append({"seed": seed, "epoch": epoch, "loss": at.loss, "accuracy": at.accuracy})
+            if at.diverged:
                 break
-            rows.extend({"seed": seed, "epoch": epoch} | row for row in _look(spec, step, x))
+            rows.extend({"seed": seed, "epoch": epoch} | row for row in _look(spec, at.network, x))
             if progress and done < total:
                 progress(done / total, f"seed {seed}, epoch {epoch} of {spec.epochs}", result(complete=False))
     complete = result(complete=True)
@@ -107,23 +105,17 @@ def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = No
     return complete
 
 
-def _epochs(spec: Spec, seed: int, x: Tensor, y: Tensor) -> Iterator[Step]:
-    """The steps at the ends of epochs, the start included, and one that diverged."""
+def _epochs(spec: Spec, seed: int, x: Tensor, y: Tensor) -> Iterator[Epoch]:
+    """The network as drawn, and after every epoch."""
     widths = (x.shape[1], *[spec.width] * spec.hidden_layers, spec.outputs)
     network = sample_network(Architecture(widths, spec.activation, spec.weight_variance, spec.bias_variance), seed)
-    every = updates(spec)
-    steps = train(
-        network, (x, y), spec.optimizer, spec.rate, steps=spec.epochs * every,
-        seed=seed, likelihood=Categorical(), batch_size=min(spec.batch, len(x)),
-    )  # fmt: skip
-    for step in steps:
-        if step.number % every == 0 or step.diverged:
-            yield step
+    size = min(spec.batch, len(x))
+    return train_epochs(network, x, y, Categorical(), spec.optimizer, spec.rate, spec.epochs, size, seed)
 
 
-def _look(spec: Spec, step: Step, x: Tensor) -> list[Row]:
+def _look(spec: Spec, network: Network, x: Tensor) -> list[Row]:
     """One row a layer: means over its parameters of F and its bounds, and roots of those of both variances and theirs."""
-    known = diagonal_variances(step.network, x[: spec.looked_at], Categorical())
+    known = diagonal_variances(network, x[: spec.looked_at], Categorical())
     bounds = known.bounds
     columns: dict[str, list[float]] = {}
     for name, value, bound in (

@@ -67,11 +67,14 @@ def draw(figure: go.Figure, title: str, captions: Sequence[str], dark: bool) -> 
     bottom = top + HEIGHT
     lines = [line for text in captions for line in _wrapped(text, WIDTH - LEFT - RIGHT)]
     curves = [(trace, *_numbers(trace)) for trace in data]
-    x = _axis(figure.layout.xaxis, [each for _, each, _ in curves], LEFT, WIDTH - RIGHT)
+    left = max(
+        LEFT, 44 + max((width_of(plain(text), SIZE) for text in figure.layout.yaxis.ticktext or ()), default=0.0)
+    )
+    x = _axis(figure.layout.xaxis, [each for _, each, _ in curves], left, WIDTH - RIGHT)
     y = _axis(figure.layout.yaxis, [each for _, _, each in curves], bottom, top)
     shapes: list[Shape] = [Text(LEFT, 30, title, 18, ink(dark), bold=True)]
     shapes += _grid(figure, x, y, dark)
-    window = (LEFT, WIDTH - RIGHT, top, bottom)
+    window = (left, WIDTH - RIGHT, top, bottom)
     for trace, across, up in curves:
         if trace.type == "heatmap":
             shapes += heatmap_shapes(trace, x.at(across), y.at(up), window)

@@ -41,6 +41,7 @@ PAGES = (
     ("Estimators", "estimator_training.py", "Through training", "estimator_training", "estimator_training"),
     ("Estimators", "toy_descent.py", "Toy descent", "toy_descent", "toy_descent"),
     ("Train", "train.py", "Race", "train", "train"),
+    ("Train", "dynamics.py", "While learning", "dynamics", "dynamics"),
     ("Train", "plateau.py", "Plateau", "plateau", "plateau"),
     ("Learn", "report.py", "Sanity report", "report", "report"),
     ("Learn", "about.py", "About", "about", None),

@@ -22,6 +22,8 @@ DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("unit", "layers", ("layer", "unit", "isotropic", "along")),
     ("unit", "moments", ("along", "damping")),
     ("directions", "run", ()),
+    ("sampling", "watch", ()),
+    ("sampling", "curves", ("sharpness", "averaged")),
     ("report", "run", ()),
     ("train", "run", ()),
     ("estimator_training", "run", ("all_bounds",)),

@@ -37,7 +37,7 @@ from fimcore.experiments.sampling_tables import (
 from fimcore.experiments.setting import LABEL_STREAM, input_dimension, sample_count
 from fimcore.number_words import count_of
 
-__all__ = ["HISTOGRAM", "Spec", "cost", "curves", "name_of", "run", "watch"]
+__all__ = ["HISTOGRAM", "Spec", "cost", "curves", "name_of", "no_labels", "run", "watch"]
 
 Progress = Callable[..., object]
 
@@ -141,6 +141,11 @@ def name_of(spec: Spec) -> tuple[str, int]:
     """The parameter in words, and the number of its input (0: random ones)."""
     found = _parameter(_plain(spec))
     return found.name, shown_input(spec, sample_count(spec)) if spec.at == "one" else 0
+
+
+def no_labels(spec: Spec) -> str:
+    """Why the data have no labels that the family takes; empty where they have."""
+    return _parameter(_plain(spec)).no_labels
 
 
 def _curve_rows(parameter: Parameter, count: int, seed: int) -> list[dict[str, object]]:

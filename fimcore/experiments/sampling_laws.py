@@ -168,7 +168,9 @@ def _probe_atoms(parameter: Parameter) -> Atoms | NoLaw:
     inputs, rows = probes.shape
     if rows > MOST_SIGNS or inputs * 2 ** (rows - 1) > MOST_VALUES:
         return NoLaw(f"{inputs:,} inputs with 2^{rows - 1} patterns of signs each are too many to go through")
-    signs = torch.tensor(list(product((1.0, -1.0), repeat=rows - 1)), dtype=probes.dtype).reshape(-1, rows - 1)
+    signs = torch.tensor(list(product((1.0, -1.0), repeat=rows - 1)), dtype=probes.dtype).reshape(
+        2 ** (rows - 1), rows - 1
+    )
     values = (probes[:, :1] + probes[:, 1:] @ signs.T).square().numpy().reshape(-1)
     return values, np.full(len(values), 1 / len(values))
 
@@ -193,7 +195,7 @@ def _of_atoms(atoms: Atoms | NoLaw, averaged: int) -> Law | NoLaw:
                 return _too_many(averaged, combined)
             power = _added(power, power)
     assert total is not None
-    return _discrete(total[0] / averaged, total[1])
+    return _enumerated(total[0] / averaged, total[1])
 
 
 def _too_many(averaged: int, combined: int) -> NoLaw:
@@ -215,9 +217,13 @@ def _merged(values: FloatArray, weights: FloatArray) -> Atoms:
 
 
 def _discrete(values: FloatArray, weights: FloatArray) -> Law:
-    values, weights = _merged(values, weights)
+    return _enumerated(*_merged(values, weights))
+
+
+def _enumerated(values: FloatArray, weights: FloatArray) -> Law:
+    """Of ascending, different values."""
     count = len(values)
-    name = "one value" if count == 1 else f"{count:,} values, each with its probability"
+    name = "one value" if count == 1 else f"enumerated, {count:,} values"
     return Law(
         name,
         lambda edges: np.histogram(values, edges, weights=weights)[0],

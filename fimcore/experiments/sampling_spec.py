@@ -51,7 +51,7 @@ class Spec(NetworkSpec):
     ]
     samples: Annotated[
         int,
-        Field(200, ge=2, le=100_000, description="Number of inputs N; at most the rows of a data set."),
+        Field(500, ge=2, le=100_000, description="Number of inputs N; at most the rows of a data set."),
         Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
     ]
     likelihood: Annotated[  # type: ignore[assignment]

@@ -118,7 +118,7 @@ def bins_table(parameter: Parameter, drawn: Drawn, laws: dict[str, Law | NoLaw],
     fisher, tables = float(parameter.fisher.mean()), []
     for estimator in ESTIMATORS:
         made = {labels: averages(drawn[name, labels], averaged) for name, labels in drawn if name == estimator}
-        edges = bin_edges(np.concatenate(list(made.values())) / fisher, estimator == "hessian")
+        edges = bin_edges([values / fisher for values in made.values()], estimator == "hessian")
         law = laws[estimator]
         exact = law.shares(edges * fisher) if isinstance(law, Law) else np.full(BINS, np.nan)
         for labels, values in made.items():
@@ -128,9 +128,10 @@ def bins_table(parameter: Parameter, drawn: Drawn, laws: dict[str, Law | NoLaw],
     return pd.concat(tables, ignore_index=True)
 
 
-def bin_edges(values: FloatArray, signed: bool) -> FloatArray:
-    """Edges that hold 98 % of the values, and the true value 1 in any case; the edges fall on no round number."""
-    low, high = np.quantile(values, [0.01, 0.98 if not signed else 0.99])
+def bin_edges(samples: list[FloatArray], signed: bool) -> FloatArray:
+    """Edges that hold 98 % of each of some samples, and the true value 1 in any case; the edges fall on no round number."""
+    low = min(float(np.quantile(values, 0.01)) for values in samples)
+    high = max(float(np.quantile(values, 0.99 if signed else 0.98)) for values in samples)
     low, high = (min(low, 0.0), max(high, 1.0)) if signed else (0.0, max(high, 1.5))
     room = 0.02 * (high - low)
     return np.linspace(low - room * (1.01 if signed else 0.01), high + room * 1.0123, BINS + 1)

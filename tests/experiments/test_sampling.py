@@ -90,7 +90,7 @@ def test_moments_laws_and_draws_are_those_of_every_label_by_automatic_differenti
         fourth = (weights * (values - fisher) ** 4).sum()
         assert laws[name].fourth == pytest.approx(fourth)
         assert fourths[name] == pytest.approx(fourth)
-        edges = bin_edges(values.reshape(-1), signed=True)
+        edges = bin_edges([values.reshape(-1)], signed=True)
         expected = np.histogram(values, edges, weights=weights)[0]
         np.testing.assert_allclose(laws[name].shares(edges), expected, atol=1e-12)
         assert abs(row["mean_distance"]) < 3.5
@@ -176,7 +176,7 @@ def test_laws_of_averages_are_those_of_all_combinations(averaged):
     combinations = list(itertools.product(range(3), repeat=averaged))
     values = np.array([np.mean([centred[y] ** 2 for y in each]) for each in combinations])
     weights = np.array([np.prod([p[y] for y in each]) for each in combinations])
-    edges = bin_edges(values, signed=True)
+    edges = bin_edges([values], signed=True)
     np.testing.assert_allclose(
         several["score"].shares(edges), np.histogram(values, edges, weights=weights)[0], atol=1e-12
     )

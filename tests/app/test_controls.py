@@ -18,6 +18,7 @@ QUESTIONS = [
     "train",
     "plateau",
     "sampling",
+    "estimators",
     "estimator_training",
     "toy_descent",
     "report",

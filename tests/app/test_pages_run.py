@@ -17,6 +17,7 @@ import pytest
         "train",
         "plateau",
         "sampling",
+        "estimators",
         "estimator_training",
         "toy_descent",
         "report",

@@ -29,6 +29,7 @@ def violations(page) -> list:
         "/unit?n=8&S=2&N=100&l=2",
         "/directions?n=8&S=2&N=100",
         "/plateau?S=1",
+        "/estimators?n=6&S=2&N=20",
         "/estimator_training?n=4&S=1&ep=5&N=50&M=10",
         "/toy_descent?S=4&T=20",
         "/sampling?n=4&S=2&N=20&nd=100",

@@ -16,6 +16,7 @@ PAGES = {
     "/directions": "natural direction",
     "/train": "",
     "/plateau?S=1": "plateau",
+    "/estimators?n=6&S=2&N=20": "should I trust",
     "/estimator_training?n=4&S=1&ep=5&N=50": "better as training goes on",
     "/toy_descent?S=4&T=20": "Fisher estimate",
     "/sampling?n=4&S=2&N=20&nd=100": "one draw",

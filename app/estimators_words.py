@@ -106,8 +106,8 @@ def winner_table(result: Result) -> str:
     layers, last = result.tables["layers"], spec_of(result).layers
     shares = layers[layers["quantity"] == "negative"].set_index("layer")["measured"]
     lines = [
-        "| Layer | Varies less | SD, Hessian ÷ score | Score better for | Hessian better for | Negative |",
-        "|---|---|---|---|---|---|",
+        "| Layer | Varies less | SD, Hessian ÷ score | Score better for | Negative |",
+        "|---|---|---|---|---|",
     ]
     order = sorted(result.tables["winners"].to_dict("records"), key=lambda row: row["layer"] or last + 1)
     for row in order:
@@ -122,7 +122,7 @@ def winner_table(result: Result) -> str:
         negative = words.percent(float(shares[layer])) if layer else ""
         lines.append(
             f"| {name} | **{NAMES.get(row['winner'], what.get(row['winner'], ''))}** | {ratio} | "
-            f"{words.percent(row['score_wins'])} | {words.percent(row['hessian_wins'])} | {negative} |"
+            f"{words.percent(row['score_wins'])} | {negative} |"
         )
     return "\n".join(lines)
 

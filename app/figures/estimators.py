@@ -13,6 +13,7 @@ from figures import style
 # Column, name, place in the page's order of colours; the same as in Through training.
 SHOWN = (("fisher", "Fisher diagonal F", 0), ("score", "SD of squared score", 1), ("hessian", "SD of minus Hessian", 2))
 OFFSET = 0.22
+HALF = 0.05  # width of a bar from lower to upper bound, either way
 FEW_LAYERS = 6  # with more, what is written below each layer would overlap
 DECADES = 9.0  # the logarithmic axis reaches no further below its top
 
@@ -87,15 +88,17 @@ def deviations(layers: pd.DataFrame, below: Sequence[str], dark: bool) -> go.Fig
         middle = wide["measured"][name].to_numpy(float)
         low, high = (wide["measured"][f"{name}_{end}"].to_numpy(float) for end in ("lower", "upper"))
         there = (middle > 0) & (high > 0)
-        at, span = segments(x[there], np.maximum(low[there], floor), high[there])
-        made.add_scatter(
-            x=at,
-            y=span,
-            mode="lines",
-            line={"color": tint(colour, 0.42 if dark else 0.28), "width": 14},
-            showlegend=False,
-            hoverinfo="skip",
-        )
+        for place, start, end in zip(x[there], np.maximum(low[there], floor), high[there], strict=True):
+            made.add_scatter(
+                x=(place + HALF * np.array([-1, 1, 1, -1, -1])).astype(np.float32),
+                y=np.array([start, start, end, end, start], dtype=np.float32),
+                mode="lines",
+                fill="toself",
+                fillcolor=tint(colour, 0.42 if dark else 0.28),
+                line={"width": 0},
+                showlegend=False,
+                hoverinfo="skip",
+            )
         at, span = segments(
             x[there], wide["low"][name].to_numpy(float)[there], wide["high"][name].to_numpy(float)[there]
         )
@@ -127,6 +130,8 @@ def deviations(layers: pd.DataFrame, below: Sequence[str], dark: bool) -> go.Fig
                 hovertemplate=f"{label}: exactly 0<extra></extra>",
                 showlegend=not there.any(),
             )
+            zeros = x[zero].tolist()
+            texts(made, zeros, [floor * 1.3] * len(zeros), ["exactly 0"] * len(zeros), "top center", dark, colour)
     log_axis(made, "y", floor, top)
     layer_axis(made, list(below))
     made.update_xaxes(title={"standoff": 14})

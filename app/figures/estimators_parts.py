@@ -45,7 +45,7 @@ def histogram(units: pd.DataFrame, layer: int, dark: bool) -> go.Figure:
         hovertemplate="%{y} units near %{x:.2f}<extra></extra>",
     )
     top = 1.25 * max(1.0, *(float(np.max(trace.y)) for trace in made.data))
-    style.theory(made, [0.0, 0.0], [0.0, top], "Both vary alike", dark=dark, hoverinfo="skip")
+    style.theory(made, [0.0, 0.0], [0.0, 0.9 * top], "Both vary alike", dark=dark, hoverinfo="skip")
     texts(made, [edges[0]], [top], ["← Hessian better"], "bottom right", dark)
     texts(made, [edges[-1]], [top], ["score better →"], "bottom left", dark)
     made.update_xaxes(range=[edges[0], edges[-1]])
@@ -159,7 +159,7 @@ def split(table: pd.DataFrame, against: str, here: float, dark: bool) -> go.Figu
         tickmode="array",
         tickvals=stops,
         ticktext=[f"{value:,}" for value in stops],
-        range=[np.log10(x[0]), np.log10(max(x[-1], 1.01 * x[0]))],
+        range=[np.log10(x[0]), np.log10(1.001 * max(x[-1], 1.01 * x[0]))],
     )
     made.update_yaxes(range=[0, top])
     return made

@@ -101,7 +101,7 @@ def details(result: Result) -> None:
             "share of labels for which minus Hessian is below zero."
         )
     if spec.view in ("deviations", "bounds"):
-        with st.expander("Checked", key="estimators-checks"):
+        with st.expander("What was checked", key="estimators-checks"):
             for verdict in result.verdicts:
                 st.markdown(f"- {verdict.sentence}")
 

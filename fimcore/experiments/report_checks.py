@@ -25,6 +25,10 @@ CONFIDENCE = 0.999
 # Seeds that scatter more than this, relative to the prediction's scale, can tell nothing.
 COARSEST = 0.5
 TOO_COARSE = "Single networks differ so much that errors of half the number and more could hide; use more seeds or a larger width."
+LOST = (
+    "Nothing is left beside the noise: a mean of squares comes out at zero or below, from all networks or without one of them; use "
+    "more inputs or more seeds."
+)
 
 COLUMNS = (
     "group",
@@ -108,7 +112,7 @@ def _row(check: Check) -> dict[str, object]:
     scale = abs(expected) if check.scale is None else check.scale
     tolerated = check.tolerance * scale
     noticeable = (allowed + tolerated) / scale if scale > 0 else np.nan
-    word, reason = _word(check, value, expected, allowed, tolerated, scale)
+    word, reason = _word(check, measured, value, expected, allowed, tolerated, scale)
     if word == NOT_APPLICABLE and check.reason:
         expected = np.nan
     difference = value - expected
@@ -130,16 +134,24 @@ def _row(check: Check) -> dict[str, object]:
 
 
 def _word(
-    check: Check, value: float, expected: float, allowed: float, tolerated: float, scale: float
+    check: Check,
+    measured: FloatArray,
+    value: float,
+    expected: float,
+    allowed: float,
+    tolerated: float,
+    scale: float,
 ) -> tuple[str, str]:
     if check.reason:
         return NOT_APPLICABLE, check.reason
     if not np.isfinite(expected):
         return NOT_APPLICABLE, "Signals or gradients grow without bound, or fade to nothing, on the way through."
-    if not np.isfinite(value):
+    if not np.isfinite(value) and not (np.isfinite(measured).all() and measured.any()):
         return NOT_APPLICABLE, "Nothing finite was measured: the networks are dead, or their signals overflow."
-    if not np.isfinite(allowed):
+    if len(measured) < 2:
         return NOT_APPLICABLE, "One network says nothing about the spread; use 4 seeds or more."
+    if not np.isfinite([value, allowed]).all():
+        return NOT_APPLICABLE, LOST
     if allowed > COARSEST * scale:
         return NOT_APPLICABLE, TOO_COARSE
     return (AGREES if abs(value - expected) <= allowed + tolerated else DISAGREES), ""

@@ -29,6 +29,9 @@ FloatArray = NDArray[np.float64]
 GRADIENT_STEPS, HALF, TENTH = 5, 0.5, 0.1
 # Relative to the mean eigenvalue of the kernel: enough for rounding.
 DAMPING = 1e-9
+# Damping may take this share off the way along any direction.
+MOST_LEFT = 0.01
+SINGULAR = "A kernel is singular beside its damping: inputs look alike to a layer, or signals vanish."
 STEPPED = {"ngd_exact": "exact", "ngd_layer": "layer_blocks"}
 
 
@@ -36,13 +39,14 @@ STEPPED = {"ngd_exact": "exact", "ngd_layer": "layer_blocks"}
 class FirstSteps:
     """One network: its inputs (M, n_0), the residual it starts from (M, C), gradient descent's step size, and |r_t| / |r_0|.
 
-    ratios: per optimizer, missing where it was refused. layers: L, by which the step of layer blocks is divided.
+    ratios: per optimizer, missing where it was refused. singular: optimizers with a direction that damping holds back.
     """
 
     x: FloatArray
     residual: FloatArray
     learning_rate: float
     ratios: dict[str, float]
+    singular: frozenset[str] = frozenset()
 
 
 def first_steps(network: Network, x: torch.Tensor, seed: int) -> FirstSteps:
@@ -54,7 +58,8 @@ def first_steps(network: Network, x: torch.Tensor, seed: int) -> FirstSteps:
     data = Data(x, outputs - residual, "random target")
     made = factors(network, x, Gaussian())
     kernel = dual_matrix(made, range(1, made.layout.layers + 1))
-    largest, mean = float(torch.linalg.eigvalsh(kernel)[-1]), float(kernel.trace()) / len(kernel)
+    eigenvalues = torch.linalg.eigvalsh(kernel)
+    largest, mean = float(eigenvalues[-1]), float(kernel.trace()) / len(kernel)
     if not (np.isfinite(largest) and largest > 0):
         return FirstSteps(x.numpy(), residual.numpy(), float("nan"), {})
     rate = TENTH * 2.0 / largest
@@ -63,6 +68,13 @@ def first_steps(network: Network, x: torch.Tensor, seed: int) -> FirstSteps:
         "ngd_exact": (HALF, 1, 1.0),
         "ngd_layer": (HALF, 1, float(made.layout.layers)),
     }
+    smallest = {
+        "ngd_exact": float(eigenvalues[0]),
+        "ngd_layer": min(
+            float(torch.linalg.eigvalsh(dual_matrix(made, [layer]))[0]) for layer in range(1, made.layout.layers + 1)
+        ),
+    }
+    singular = frozenset(name for name, value in smallest.items() if not MOST_LEFT * value >= DAMPING * mean)
     ratios = {}
     for optimizer, (step_size, steps, alpha) in settings.items():
         try:
@@ -72,7 +84,7 @@ def first_steps(network: Network, x: torch.Tensor, seed: int) -> FirstSteps:
         except ValueError:  # a kernel that is singular to rounding
             continue
         ratios[optimizer] = run[-1].residual / run[0].residual
-    return FirstSteps(x.numpy(), residual.numpy(), rate, ratios)
+    return FirstSteps(x.numpy(), residual.numpy(), rate, ratios, singular)
 
 
 def training_checks(setting: Setting, found: list[FirstSteps]) -> list[Check]:
@@ -94,6 +106,7 @@ def training_checks(setting: Setting, found: list[FirstSteps]) -> list[Check]:
         rate = meanfield.ngd_rate(setting.arch, structure, len(found[0].x))
         words = f"natural gradient, {structure.replace('_', ' ')}, one step"
         because = reason or setting.many_outputs or ("" if rate.valid else rate.reason)
+        because = because or (SINGULAR if any(optimizer in each.singular for each in found) else "")
         checks.append(_check(setting, words, found, optimizer, np.full(len(found), HALF), because))
     return checks
 

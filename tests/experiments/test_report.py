@@ -139,6 +139,17 @@ def test_what_cannot_be_compared_says_why_and_holds_no_infinite_number(measured,
     assert not np.isinf([row[name] for name in ("measured", "predicted", "z", "relative_error", "noticeable")]).any()
 
 
+def test_a_reason_does_not_blame_the_seeds_or_the_networks_for_squares_below_zero():
+    several = np.ones(4)
+    one_keeps_it_up = check(np.column_stack([[3.0, -1.0, -1.0, 0.1], several]), statistic=root_of_ratio)
+    below = check(np.column_stack([-several, several]), statistic=root_of_ratio)
+    for row in (one_keeps_it_up, below):
+        assert row["verdict"] == NOT_APPLICABLE
+        assert row["reason"].startswith("Nothing is left beside the noise")
+    assert check(np.zeros((4, 2)), statistic=root_of_ratio)["reason"].startswith("Nothing finite was measured")
+    assert check(np.ones((1, 2)), statistic=root_of_ratio)["reason"].startswith("One network")
+
+
 def test_ratios_are_those_of_averages_with_their_jackknife_error():
     pairs = np.array([[1.0, 1.0], [2.0, 3.0], [3.0, 5.0], [2.0, 4.0]])
     assert ratio(pairs) == pytest.approx(8 / 13)
@@ -162,6 +173,15 @@ BREAKING = [
     {"width": 64, "activation": "relu", "weight_variance": 4.0, "bias_variance": 0.0, "hidden_layers": 6},
     {"width": 64, "weight_variance": 5.0, "bias_variance": 2.0},
     {"width": 64, "weight_variance": 0.1, "bias_variance": 0.0},
+    {"width": 64, "weight_variance": 1e-6, "bias_variance": 0.0, "samples": 50},
+    {
+        "width": 64,
+        "activation": "relu",
+        "weight_variance": 0.01,
+        "bias_variance": 0.0,
+        "hidden_layers": 8,
+        "samples": 50,
+    },
     {"width": 512, "hidden_layers": 1, "seed": 5000},
     {"width": 64, "activation": "sigmoid", "weight_variance": 0.1, "bias_variance": 0.0},
     {"width": 64, "activation": "softplus", "weight_variance": 1.0},

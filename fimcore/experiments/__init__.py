@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fimcore.experiments import (
         directions,
         dynamics,
+        empirical_fisher,
         estimator_training,
         estimators,
         explore,
@@ -45,6 +46,7 @@ QUESTIONS = (
     "sampling",
     "estimator_training",
     "toy_descent",
+    "empirical_fisher",
     "report",
 )
 
@@ -53,6 +55,7 @@ __all__ = [
     "SpecError",
     "directions",
     "dynamics",
+    "empirical_fisher",
     "estimator_training",
     "estimators",
     "explore",

@@ -26,3 +26,17 @@ def orbit(rates: Array, start: float, noise: float = 1.0, *, settle: int = 500, 
         residual = step(residual, rates, noise)
         held.append(residual)
     return np.stack(held)
+
+
+def growth(orbits: Array, rate: Array, noise: float = 1.0) -> Array:
+    """Lyapunov exponent of kept residuals (kept, rates): mean log slope a step; below zero neighbours come together."""
+    slope = 1 - rate * (noise - orbits**2) / (orbits**2 + noise) ** 2
+    return np.asarray(np.log(np.maximum(np.abs(slope), 1e-300)).mean(axis=0))
+
+
+def period(residuals: Array, longest: int = 32, tolerance: float = 1e-6) -> int:
+    """Smallest number of steps after which kept residuals repeat, 0 where they do not within `longest`."""
+    for steps in range(1, longest + 1):
+        if np.abs(residuals[steps:] - residuals[:-steps]).max() < tolerance * max(1.0, float(np.abs(residuals).max())):
+            return steps
+    return 0

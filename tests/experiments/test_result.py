@@ -85,6 +85,7 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
         ("estimator_training", {"width": 4, "samples": 20, "seeds": 1, "epochs": 1}),
         ("sampling", {"width": 4, "samples": 10, "seeds": 1, "draws": 50}),
         ("plateau", {"seeds": 1, "steps": 20, "samples": 20}),
+        *(("empirical_fisher", {"view": view, "seeds": 1, "samples": 50}) for view in ("sets", "field", "map")),
         ("toy_descent", {"seeds": 2, "steps": 5}),
         ("report", {"width": 4, "hidden_layers": 1, "samples": 8, "seeds": 4}),
     ],

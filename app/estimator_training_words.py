@@ -57,7 +57,9 @@ def finding(result: Result) -> str:
         groups.setdefault(outcome(own, changes[changes["layer"] == layer]), []).append(int(layer))
     said = [_sentence(kind, groups[kind], layers, changes, last) for kind in groups]
     if groups.get(NOTHING) == hidden and result.spec.activation in NO_BEND:  # type: ignore[attr-defined]
-        said = ["**Minus Hessian has no variance in any layer**: this activation has no bend."]
+        said = [
+            f"**Minus Hessian has no variance in any layer**: this activation has no bend. {_in_units_of_fisher(layers, last)}"
+        ]
     else:
         said.append("In the output layer minus Hessian has no variance, as outputs are linear in its weights.")
     fits = result.tables["training"]
@@ -65,6 +67,18 @@ def finding(result: Result) -> str:
     after = "Before training" if last == 0 else f"After {words.count_of(last, 'epoch')}"
     said.append(f"{after} the networks classify {words.percent(accuracy)} of their images right.")
     return " ".join(said)
+
+
+def _in_units_of_fisher(layers: pd.DataFrame, last: int) -> str:
+    """Deviation of the squared score over F, layer by layer, where it is the only one that varies."""
+    at = layers[(layers["epoch"] == last) & (layers["fisher"] > 0) & (layers["score"] > 0)]
+    if at.empty:
+        return "There is nothing to estimate: F is 0."
+    ratios = np.exp(np.log(at["score"] / at["fisher"]).groupby(at["layer"]).mean())
+    where = _layers([int(layer) for layer in ratios.index])
+    return (
+        f"The squared score deviates by {_listed([float(each) for each in ratios])} times F in {where} at epoch {last}."
+    )
 
 
 def _sentence(kind: str, numbers: list[int], layers: pd.DataFrame, changes: pd.DataFrame, last: int) -> str:

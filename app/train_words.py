@@ -11,13 +11,14 @@ import pandas as pd
 import words
 
 from fimcore.experiments.result import Result
-from fimcore.experiments.train import two_digits
-from fimcore.experiments.train_spec import SHORT_NAMES, WORDS, Spec
+from fimcore.experiments.train_names import DAMPING_KEYS, RATE_KEYS, SHORT_NAMES, WORDS
+from fimcore.experiments.train_spec import Spec
 
 # Classification breaks off at a loss of some hundreds; what is far above has simply grown without bound.
 CERTAIN_AND_WRONG = 1e6
-RATE_KEYS = {"sgd": "eta_sgd", "adam": "eta_adam", "ngd_exact": "eta_exact", "ngd_unit": "eta_unit"}
-DAMPING_KEYS = {"ngd_exact": "lam_exact", "ngd_unit": "lam_unit"}
+# Step sizes and dampings that are proposed.
+FEWER, MORE = 0.3, (0.1, 1.0, 3.0, 10.0, 100.0)
+COLUMNS = {"steps": "steps_to_goal", "seconds": "seconds_to_goal", "products": "products_to_goal"}
 QUESTION = "The same networks, the same data, the same number of steps: only the direction of a step differs."
 
 
@@ -88,10 +89,15 @@ def _in_seconds(arrived: pd.DataFrame) -> str:
     )
 
 
+def products_text(products: float) -> str:
+    """ "57 products"."""
+    return f"{words.number(products)} products"
+
+
 def alt_text(summary: pd.DataFrame, against: str) -> str:
     """The finding of a chart, not its type: who reached the goal when."""
-    column = "steps_to_goal" if against == "steps" else "seconds_to_goal"
-    say: Callable[[float], str] = steps_text if against == "steps" else time_text
+    column = COLUMNS[against]
+    say: Callable[[float], str] = {"steps": steps_text, "seconds": time_text, "products": products_text}[against]
     parts = []
     for _, row in summary.sort_values(column, na_position="last").iterrows():
         name = WORDS[str(row["optimizer"])]
@@ -101,7 +107,8 @@ def alt_text(summary: pd.DataFrame, against: str) -> str:
             parts.append(f"{name} did not get there")
         else:
             parts.append(f"{name} after {say(row[column])}")
-    return f"Loss against {against}. To {share_text(float(summary['goal'].iloc[0]))} of the start: {'; '.join(parts)}."
+    axis = "Fisher-vector products" if against == "products" else against
+    return f"Loss against {axis}. To {share_text(float(summary['goal'].iloc[0]))} of the start: {'; '.join(parts)}."
 
 
 @dataclass(frozen=True)
@@ -135,9 +142,11 @@ def troubles(result: Result) -> list[Trouble]:
         elif worse:
             sentence = f"Loss ended above its start in {worse} of {words.count_of(len(own), 'seed')} {said}."
         elif (own["stopped"] != "").any():
-            sentence = (
-                f"{_capital(WORDS[str(optimizer)])} stopped early: {own.loc[own['stopped'] != '', 'stopped'].iloc[0]}"
-            )
+            ended = own[own["stopped"] != ""].iloc[0]
+            sentence = f"{_capital(WORDS[str(optimizer)])} stopped at step {ended['steps_made']}: {ended['stopped']}"
+            if optimizer in DAMPING_KEYS:
+                found.append(_more_damping(str(optimizer), sentence, result.spec))
+                continue
         else:
             continue
         found.append(_with_remedy(str(optimizer), sentence, rate, limit, result.spec))
@@ -151,33 +160,49 @@ def _with_remedy(optimizer: str, sentence: str, rate: float, limit: float, spec:
         text = f"{sentence} λ_max says steps above 2/λ_max = {words.number(limit)} are unstable."
         return Trouble(optimizer, text, f"Use {useful:g}", {key: useful})
     if getattr(spec, f"lr_{optimizer}", 0):
-        known = f" At the start, steps above {words.number(limit)} are unstable." if math.isfinite(limit) else ""
-        return Trouble(optimizer, sentence + known, "Use the automatic step size", {key: 0.0})
-    if optimizer in ("sgd", "adam"):
-        useful = two_digits(0.3 * rate)
+        return Trouble(optimizer, sentence, "Search the step size", {key: 0.0})
+    if optimizer not in DAMPING_KEYS:
+        useful = two_digits(FEWER * rate)
         return Trouble(optimizer, f"{sentence} Smaller steps go further.", f"Use {useful:g}", {key: useful})
+    return _more_damping(optimizer, f"{sentence} The matrix changed faster than these steps allow.", spec)
+
+
+def _more_damping(optimizer: str, sentence: str, spec: Any) -> Trouble:
+    """The next larger damping of the usual ones."""
     damping = spec.relative_damping(optimizer)
-    more = min((step for step in (0.1, 1.0, 3.0, 10.0, 100.0) if step > damping), default=100.0)
-    text = f"{sentence} The Fisher matrix changed faster than these steps allow; more damping shortens them."
-    return Trouble(optimizer, text, f"Use damping {more:g}", {DAMPING_KEYS[optimizer]: more})
+    more = min((step for step in MORE if step > damping), default=MORE[-1])
+    return Trouble(optimizer, sentence, f"Use damping {more:g}", {DAMPING_KEYS[optimizer]: more})
+
+
+def two_digits(value: float) -> float:
+    """Rounded down to two significant digits."""
+    exponent = int(f"{value:e}".split("e")[1]) - 1
+    whole = int(float(f"{value:.6e}") / 10.0**exponent + 1e-9)
+    return float(f"{whole}e{exponent}")
 
 
 def rates_line(result: Result) -> str:
     """What step sizes were used, for the line above the charts."""
     summary = result.tables["summary"]
-    parts = [f"{WORDS[str(row.optimizer)]} {row.learning_rate:g}" for row in summary.itertuples()]
-    return f"Step sizes: {', '.join(parts)}"
+    parts = [f"{WORDS[str(row.optimizer)]} {row.learning_rate:.2g}" for row in summary.itertuples()]
+    searched = " (searched on a network that does not race, unless set by hand)" if summary["searched"].any() else ""
+    return f"Step sizes{searched}: {', '.join(parts)}"
 
 
 def settings_label(spec: Spec) -> str:
     """The label of the folded controls says what is set inside."""
-    chosen = [f"{SHORT_NAMES[name]} {spec.rate(name):g}" for name in spec.optimizers if spec.rate(name)]
-    rates = words.joined(chosen) if chosen else "automatic"
+    parts = [words.count_of(spec.steps, "step")]
+    if spec.batch_size:
+        parts.append(f"batches of {spec.batch_size}")
+    if spec.view == "race":
+        chosen = [f"{SHORT_NAMES[name]} {spec.rate(name):g}" for name in spec.optimizers if spec.rate(name)]
+        parts.append(f"step sizes: {words.joined(chosen) if chosen else 'searched'}")
     damped = [
         f"{SHORT_NAMES[name]} {spec.relative_damping(name):g}" for name in spec.optimizers if name in DAMPING_KEYS
     ]
-    damping = f" · damping: {words.joined(damped)}" if damped else ""
-    return f"{words.count_of(spec.steps, 'step')} · step sizes: {rates}{damping} · goal {share_text(spec.goal)}"
+    if damped:
+        parts.append(f"damping: {words.joined(damped)}")
+    return " · ".join([*parts, f"goal {share_text(spec.goal)}"])
 
 
 @dataclass(frozen=True)
@@ -193,7 +218,12 @@ class Card:
 def card(row: Any, most: int) -> Card:
     """What one row of the summary says."""
     name = SHORT_NAMES[str(row["optimizer"])]
-    about = f"Step size {row['learning_rate']:g}. One step: {time_text(row['seconds_per_step'])}."
+    about = f"Step size {row['learning_rate']:.2g}. One step: {time_text(row['seconds_per_step'])}."
+    if not math.isnan(row["cost_of_a_step"]):
+        about += f" That is {words.number(float(row['cost_of_a_step']), 2)} times a step of SGD."
+    if row["seeds_at_goal"] > 1 and row["fewest_steps_to_goal"] < row["most_steps_to_goal"]:
+        arrived = f"{row['fewest_steps_to_goal']:g} to {row['most_steps_to_goal']:g}"
+        about += f" Goal reached after {arrived} steps by {row['seeds_at_goal']} of {row['seeds']} seeds."
     diverged = (
         f"{row['seeds_diverged']} of {words.count_of(row['seeds'], 'seed')} diverged" if row["seeds_diverged"] else ""
     )
@@ -214,15 +244,19 @@ def shown_table(summary: pd.DataFrame) -> pd.DataFrame:
     headings = {
         "optimizer": "Optimizer",
         "learning_rate": "Step size",
-        "steps_to_goal": "Steps to goal",
-        "seconds_to_goal": "Seconds to goal",
+        "steps_to_goal": "Steps to goal, median",
+        "fewest_steps_to_goal": "fewest",
+        "most_steps_to_goal": "most",
         "seeds_at_goal": "Seeds at goal",
         "seeds": "Seeds",
+        "seconds_to_goal": "Seconds to goal",
+        "products_to_goal": "Fisher-vector products to goal",
         "final_loss_mean": "Final loss, mean",
         "final_loss_sd": "Final loss, sd",
         "final_accuracy": "Final accuracy",
         "seconds_per_step": "Seconds a step",
         "cost_of_a_step": "Cost of a step (SGD = 1)",
+        "products_per_step": "Fisher-vector products a step",
         "seeds_diverged": "Seeds diverged",
     }
     shown = summary[[column for column in headings if summary[column].notna().any()]].rename(columns=headings)

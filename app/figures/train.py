@@ -1,7 +1,7 @@
-"""Figures of the page Train: loss against steps and against seconds, one line an optimizer, with the spread over seeds.
+"""Figures of the page Race: loss against steps, seconds or Fisher-vector products, one line an optimizer, with its spread.
 
-Line: geometric mean over seeds (losses span many powers of ten); band: smallest to largest seed. A line ends where the first
-of its seeds diverged, with a cross.
+Line: geometric mean over seeds (losses span many powers of ten); band: smallest to largest seed; dashed: the linearised network.
+A line ends where the first of its seeds diverged, with a cross.
 """
 
 from __future__ import annotations
@@ -16,11 +16,23 @@ import plotly.graph_objects as go
 from figures import style
 from numpy.typing import NDArray
 
-from fimcore.experiments.train_spec import OPTIMIZERS, SHORT_NAMES
+from fimcore.experiments.train_names import OPTIMIZERS, SHORT_NAMES
 
 MOST_POINTS = 2000
 # What lies further from the start than this is beyond the picture; the table has it.
 LOWEST, HIGHEST = 1e-8, 1e3
+# The colour an optimizer has unless another one of the race has it already; the four of the default race keep theirs.
+PREFERRED = {
+    "sgd": 0,
+    "adam": 1,
+    "ngd_exact": 2,
+    "ngd_unit": 3,
+    "momentum": 4,
+    "kfac": 4,
+    "ngd_layer": 5,
+    "ngd_closed_form": 4,
+}
+PREDICTED = "Linearised, predicted"
 
 Numbers = NDArray[np.float64]
 
@@ -30,8 +42,10 @@ class Series:
     """One optimizer over its seeds, at the shown steps; nan where a run has not come or did not last so far."""
 
     optimizer: str
+    index: int
     steps: Numbers
     seconds: Numbers
+    products: Numbers
     middle: Numbers
     low: Numbers
     high: Numbers
@@ -42,10 +56,15 @@ class Series:
     def name(self) -> str:
         return SHORT_NAMES[self.optimizer]
 
-    @property
-    def index(self) -> int:
-        """Place in the fixed order of colours, whichever optimizers are shown."""
-        return OPTIMIZERS.index(self.optimizer)
+
+def colours(optimizers: Sequence[str]) -> dict[str, int]:
+    """Place in the order of colours of each optimizer of a race: its own where it is free, else the next free one."""
+    free, found = list(range(len(style.SERIES_LIGHT))), {}
+    for optimizer in sorted(optimizers, key=lambda name: (name not in PREFERRED, list(SHORT_NAMES).index(name))):
+        wanted = PREFERRED.get(optimizer, 5)
+        found[optimizer] = wanted if wanted in free else free[0] if free else wanted
+        free = [place for place in free if place != found[optimizer]]
+    return found
 
 
 def shown_steps(curves: pd.DataFrame) -> NDArray[np.int64]:
@@ -55,18 +74,20 @@ def shown_steps(curves: pd.DataFrame) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, last, count).round().astype(np.int64))
 
 
-def series(curves: pd.DataFrame) -> list[Series]:
-    """The lines of both charts."""
-    steps = shown_steps(curves)
+def series(curves: pd.DataFrame, optimizers: Sequence[str] = ()) -> list[Series]:
+    """The lines of both charts. optimizers: all of the race, so that a line keeps its colour while others are still to come."""
+    steps, there = shown_steps(curves), set(curves["optimizer"])
+    places = colours(optimizers or sorted(there))
     return [
-        _series(str(optimizer), curves[curves["optimizer"] == optimizer], steps)
+        _series(optimizer, places[optimizer], curves[curves["optimizer"] == optimizer], steps)
         for optimizer in OPTIMIZERS
-        if (curves["optimizer"] == optimizer).any()
+        if optimizer in there
     ]
 
 
-def _series(optimizer: str, own: pd.DataFrame, steps: NDArray[np.int64]) -> Series:
+def _series(optimizer: str, index: int, own: pd.DataFrame, steps: NDArray[np.int64]) -> Series:
     own = _finished(own)
+    per_step = own["products"].max() / own["step"].max() if own["step"].max() else np.nan
     wide = own.pivot_table(index="step", columns="seed", values=["loss", "seconds"], dropna=False).reindex(steps)
     loss, seconds = (wide[name].to_numpy(np.float64, copy=True) for name in ("loss", "seconds"))
     diverged = own.loc[own["diverged"], "step"]
@@ -78,7 +99,8 @@ def _series(optimizer: str, own: pd.DataFrame, steps: NDArray[np.int64]) -> Seri
     middle[known] = np.exp(np.nanmean(np.log(positive), axis=1))
     low[known], high[known] = np.nanmin(positive, axis=1), np.nanmax(positive, axis=1)
     time[timed] = np.nanmedian(seconds[timed], axis=1)
-    return Series(optimizer, steps.astype(np.float64), time, middle, low, high, own["seed"].nunique(), diverged_at)
+    made = steps.astype(np.float64)
+    return Series(optimizer, index, made, time, made * per_step, middle, low, high, own["seed"].nunique(), diverged_at)
 
 
 def _finished(own: pd.DataFrame) -> pd.DataFrame:
@@ -88,16 +110,63 @@ def _finished(own: pd.DataFrame) -> pd.DataFrame:
     return own[(last == own["step"].max()) | over]
 
 
-def loss_against_steps(lines: Sequence[Series], *, dark: bool, goal: float = np.nan) -> go.Figure:
-    """Loss (logarithmic) against the number of updates."""
+def loss_against_steps(
+    lines: Sequence[Series], *, dark: bool, goal: float = np.nan, predicted: pd.DataFrame | None = None
+) -> go.Figure:
+    """Loss (logarithmic) against the number of updates, and dashed what the linearised network does where it has a rule."""
     made = style.figure(dark=dark, x="Step", y="Loss", log_y=True)
-    return _draw(made, lines, [line.steps for line in lines], dark, goal)
+    _draw(made, lines, [line.steps for line in lines], dark, goal)
+    if predicted is not None and len(predicted):
+        _predictions(made, lines, predicted, dark)
+    return made
 
 
 def loss_against_seconds(lines: Sequence[Series], *, dark: bool, goal: float = np.nan) -> go.Figure:
     """Loss against the seconds that the updates took, both logarithmic, from the first update on."""
     made = style.figure(dark=dark, x="Seconds spent in updates", y="Loss", log_x=True, log_y=True)
-    return _draw(made, lines, [np.where(line.seconds > 0, line.seconds, np.nan) for line in lines], dark, goal)
+    return _draw(made, lines, [places_of(line, "seconds") for line in lines], dark, goal)
+
+
+def loss_against_products(lines: Sequence[Series], *, dark: bool, goal: float = np.nan) -> go.Figure:
+    """Loss against the arithmetic of the updates, in products of the Fisher matrix with a vector, from the first update on."""
+    made = style.figure(dark=dark, x="Cost of updates, in Fisher-vector products", y="Loss", log_x=True, log_y=True)
+    return _draw(made, lines, [places_of(line, "products") for line in lines], dark, goal)
+
+
+def places_of(line: Series, against: str) -> Numbers:
+    """Where the steps of a line lie on the x axis; the start has no place on a logarithmic one."""
+    found: Numbers = getattr(line, against)
+    return np.where(found > 0, found, np.nan) if against != "steps" else found
+
+
+def _predictions(made: go.Figure, lines: Sequence[Series], predicted: pd.DataFrame, dark: bool) -> None:
+    """Geometric means over seeds, in the colour of the optimizer, inside the picture."""
+    low, high = (10.0**edge for edge in made.layout.yaxis.range)
+    shown = False
+    for line in lines:
+        own = predicted[(predicted["optimizer"] == line.optimizer) & predicted["step"].isin(line.steps)]
+        wide = own.pivot_table(index="step", columns="seed", values="predicted_loss", dropna=False)
+        if wide.empty:
+            continue
+        x, y = wide.index.to_numpy(np.float64), wide.to_numpy(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle = np.exp(np.log(np.maximum(y, np.finfo(np.float64).tiny)).mean(axis=1))
+        outside = np.flatnonzero(~(np.isfinite(middle) & (middle >= low) & (middle <= high)))
+        end = int(outside[0]) if len(outside) else len(x)
+        if end < 2:
+            continue
+        style.theory(
+            made,
+            x[:end],
+            middle[:end],
+            PREDICTED,
+            dark=dark,
+            showlegend=not shown,
+            legendgroup=PREDICTED,
+            hovertemplate=f"{line.name}, linearised<br>%{{x:.4g}} · loss %{{y:.3g}}<extra></extra>",
+        )
+        made.data[-1].line.color = style.series(line.index, dark)
+        shown = True
 
 
 def _draw(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers], dark: bool, goal: float) -> go.Figure:
@@ -119,7 +188,6 @@ def _draw(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers], d
             index=line.index,
             hovertemplate=f"{line.name}<br>%{{x:.4g}} · loss %{{y:.3g}}<extra></extra>",
         )
-        made.data[-1].line.dash = style.DASHES[line.index]
         made.data[-1].marker.maxdisplayed = 12
     every = np.concatenate([x[np.isfinite(x)] for x in places]) if places else np.empty(0)
     log = made.layout.xaxis.type == "log"

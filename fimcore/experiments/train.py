@@ -1,199 +1,178 @@
-"""Train: does the geometry help? Gradient descent, Adam, exact and unit-wise natural gradient from the same networks.
+"""Train: does the geometry help? Up to six of seventeen optimizers from the same networks on the same data.
 
-theta <- theta - eta (G + lambda I)^{-1} grad loss, full batch; loss = mean negative log-likelihood, (1/2N) sum |f - y|^2 / variance
-in regression. Steps and seconds are counted until the loss has fallen to a share of its start.
+theta <- theta - (eta / alpha) (G + lambda I)^{-1} grad loss; loss = mean negative log-likelihood, (1/2N) sum |f - y|^2 / variance
+in regression. Steps, seconds and Fisher-vector products are counted until the loss has fallen to a share of its start.
 Source: Amari, Natural gradient works efficiently in learning (1998); Amari, Karakida, Oizumi, arXiv 1808.07172.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from statistics import median
+from typing import Any
 
 from fimcore.budget import Budget
-from fimcore.experiments.cost import Cost, admit, layout_for, machine_speed, pass_flops
+from fimcore.experiments.cost import admit
 from fimcore.experiments.result import Result
-from fimcore.experiments.setting import (
-    LABEL_STREAM,
-    TEACHER_STREAM,
-    architecture_of,
-    input_dimension,
-    inputs_of,
-    labels_of,
-    likelihood_of,
-    network_of,
-    sample_count,
-)
-from fimcore.experiments.train_spec import OPTIMIZERS, WORDS, Spec
-from fimcore.experiments.train_tables import Run, summarise
+from fimcore.experiments.train_cost import cost, product_flops, step_flops, step_seconds
+from fimcore.experiments.train_predicted import kernels, predicted_losses, reason
+from fimcore.experiments.train_rates import Settings, alpha_of, runs, searched
+from fimcore.experiments.train_sensitivity import sensitivity
+from fimcore.experiments.train_spec import OPTIMIZERS, WORDS, Spec, View
+from fimcore.experiments.train_tables import Chosen, Facts, Run, summarise
+from fimcore.experiments.train_tasks import Start, start_of
 from fimcore.fisher import diagonal, factors
-from fimcore.likelihoods import Gaussian
-from fimcore.networks import sample_network
-from fimcore.training import largest_stable_rate, train
-from fimcore.training.stability import PRECONDITIONERS
+from fimcore.training import largest_stable_rate
 
-__all__ = ["OPTIMIZERS", "Spec", "cost", "run"]
+__all__ = ["OPTIMIZERS", "Spec", "View", "cost", "run"]
 
 Progress = Callable[..., object]
 
-# Share of the stability limit that an automatic step size takes, and Adam's, which has no such limit. Chosen by measurement
-# on both tasks: each is within a factor of two of the best of a grid in steps to the goal, and none diverges.
-AUTOMATIC_SHARE = {"sgd": 0.75, "ngd_exact": 0.25, "ngd_unit": 0.75}
-AUTOMATIC_ADAM = 0.03
-
-SECONDS_BETWEEN_PARTIALS = 0.2
-STEP_OVERHEAD = 8e-4  # seconds of a step that do not depend on the sizes
-CHOLESKY_SLOWDOWN = 3.0
-# A speed measured while the machine was busy must not refuse what runs in seconds: one core makes this many a second.
-SLOWEST = 1e10
+SECONDS_BETWEEN_PARTIALS = 0.4
+# Updates of plain gradient descent that are timed where it does not race.
+TIMED_STEPS = 10
+# Of an optimizer's work, in steps: the search against the race.
+SEARCH_STEPS = 4.0
 
 
-@dataclass(frozen=True)
-class Rates:
-    """What one network says about step sizes: lambda_max(F); absolute damping and largest stable rate per optimizer."""
-
-    lambda_max: float
-    damping: dict[str, float]
-    limits: dict[str, float]
-
-
-def task_labels(spec: Spec, number: int, x: Tensor) -> Tensor:
-    """Labels of network `number`: the digits' own; or f of a teacher network of the same law, without noise in regression."""
-    if spec.task == "digits":
-        return labels_of(spec, number)
-    teacher = sample_network(architecture_of(spec), spec.seed + number + TEACHER_STREAM)
-    likelihood = likelihood_of(spec)
-    if isinstance(likelihood, Gaussian):
-        return teacher(x)
-    return likelihood.sample(teacher(x), torch.Generator().manual_seed(spec.seed + number + LABEL_STREAM))
-
-
-def cost(spec: Spec) -> Cost:
-    """Largest matrix of any optimizer, and estimated seconds of all runs."""
-    used = spec.effective()
-    layout = layout_for(input_dimension(used), used)
-    samples, rows = sample_count(used), used.outputs
-    held = samples * (rows * sum(layout.units) + sum(layout.unit_sizes)) + 6 * layout.parameters
-    per_run = [step_seconds(used, optimizer) * used.steps for optimizer in used.optimizers]
-    if "ngd_unit" in used.optimizers:
-        held += 3 * sum(n * k**2 for n, k in zip(layout.units, layout.unit_sizes, strict=True))
-    if "ngd_exact" in used.optimizers:
-        side = min(samples * rows, layout.parameters)
-        held += 3 * side**2 + (samples * max(layout.layer_sizes) if side == layout.parameters else 0)
-    return Cost(layout.parameters, 8 * held, used.seeds * (sum(per_run) + 40 * step_seconds(used, "sgd")))
-
-
-def step_seconds(used: Spec, optimizer: str) -> float:
-    """Estimated seconds of one step, with everything that is reported about it."""
-    layout = layout_for(input_dimension(used), used)
-    samples, rows = sample_count(used), used.outputs
-    flops = 2 * pass_flops(layout, samples, 1)
-    sizes = list(zip(layout.units, layout.unit_sizes, strict=True))
-    if optimizer.startswith("ngd"):
-        flops += 2 * pass_flops(layout, samples, rows)
-    if optimizer == "ngd_unit":
-        flops += sum(n * (4 * samples * k**2 + CHOLESKY_SLOWDOWN * k**3 / 3) for n, k in sizes)
-    if optimizer == "ngd_exact":
-        dual = samples * rows
-        if dual < layout.parameters:
-            flops += sum(2 * dual**2 * (n + 6) for n, _ in sizes) + CHOLESKY_SLOWDOWN * dual**3 / 3
-        else:
-            flops += 2 * samples * layout.parameters**2 + CHOLESKY_SLOWDOWN * layout.parameters**3 / 3
-    return STEP_OVERHEAD * (4 if optimizer == "ngd_unit" else 1) + flops / max(machine_speed(), SLOWEST)
-
-
-def measure_rates(spec: Spec, number: int, progress: Progress | None = None) -> Rates:
-    """lambda_max, damping and stability limits at the start of network `number`."""
-    network, x = network_of(spec, number), inputs_of(spec, number)
-    made = factors(network, x, likelihood_of(spec))
-    mean = float(diagonal(made).mean())
-    damping: dict[str, float] = {
-        optimizer: spec.relative_damping(optimizer) * mean for optimizer in ("sgd", *spec.optimizers)
-    }
-    limits = {
-        optimizer: largest_stable_rate(made, optimizer, damping[optimizer], progress)
-        for optimizer in ("sgd", *PRECONDITIONERS[1:])
-        if optimizer == "sgd" or optimizer in spec.optimizers
-    }
-    return Rates(2 / limits["sgd"], damping, limits)
-
-
-def chosen_rate(spec: Spec, optimizer: str, rates: list[Rates]) -> float:
-    """The step size of all seeds: as set, or automatic from the seed with the smallest limit, cut to two digits."""
-    if spec.rate(optimizer):
-        return spec.rate(optimizer)
-    if optimizer == "adam":
-        return AUTOMATIC_ADAM
-    smallest = min(each.limits[optimizer] for each in rates)
-    # A matrix of zeros has no limit; no step moves anything then.
-    return two_digits(AUTOMATIC_SHARE[optimizer] * smallest) if smallest < float("inf") else 1.0
-
-
-def two_digits(value: float) -> float:
-    """Rounded down to two significant digits, so that the page can say the number it used."""
-    exponent = int(f"{value:e}".split("e")[1]) - 1
-    whole = int(float(f"{value:.6e}") / 10.0**exponent + 1e-9)
-    return float(f"{whole}e{exponent}")
+def facts_of(start: Start, progress: Progress | None = None) -> Facts:
+    """lambda_max, its stability limit and the mean of F's diagonal at one start."""
+    made = factors(start.network, start.x, start.likelihood)
+    limit = largest_stable_rate(made, "sgd", 0.0, progress)
+    # A matrix of zeros has no limit.
+    known = limit if math.isfinite(limit) else math.nan
+    return Facts(known, 2 / limit, float(diagonal(made).mean()))
 
 
 def run(spec: Spec, progress: Progress | None = None, limits: Budget | None = None) -> Result:
-    """Race the optimizers on every seed.
+    """Race the optimizers on every seed, or with `view` "rates" try every step size on every seed.
 
-    Tables: "curves" (optimizer, seed, step, seconds, loss, accuracy, residual, ...), "summary" (per optimizer: final loss over
-    seeds, steps and seconds to the goal, seconds per step, diverged seeds), "stability" (step size against its limit per
-    optimizer and seed).
-    `progress` receives (fraction, message) at every step and (fraction, message, partial result) about every 0.2 s.
+    Tables of a race: "curves" (optimizer, seed, step, seconds, products, loss, ...), "summary" (per optimizer), "races" (per run),
+    "stability" (step sizes, dampings, 2 / lambda_max), "prediction" (losses of the linearised network where it has a rule).
+    `progress` receives (fraction, message) at every step and (fraction, message, partial result) about twice a second.
 
     Raises:
-        BudgetError: the setting exceeds the limits. ValueError: a damping at which a matrix is singular at the start.
+        BudgetError: the setting exceeds the limits. InputError: a table without labels that fit.
     """
-    start = time.perf_counter()
+    began = time.perf_counter()
     asked = admit(spec, cost, limits)
+    if spec.view == "rates":
+        return sensitivity(spec, facts_of, asked.bytes, progress)
     used = spec.effective()
-    waiting = (lambda *_: progress(0.0, "the largest stable step sizes")) if progress else None
-    rates = [measure_rates(used, number, waiting) for number in range(used.seeds)]
-    chosen: dict[str, float] = {optimizer: chosen_rate(used, optimizer, rates) for optimizer in used.optimizers}
-    weights: dict[str, float] = {optimizer: step_seconds(used, optimizer) for optimizer in used.optimizers}
-    whole = used.seeds * sum(weights.values())
-    runs: list[Run] = []
-    done, reported = 0.0, time.perf_counter()
-
-    def result(complete: bool) -> Result:
-        tables = summarise(used, runs, rates, chosen)
-        seconds = time.perf_counter() - start
-        return Result("train", spec, tables.tables, {}, tables.verdicts, seconds, asked.bytes, complete)
-
-    for number in range(used.seeds):
-        network, x = network_of(used, number), inputs_of(used, number)
-        labels, likelihood = task_labels(used, number, x), likelihood_of(used)
-        for optimizer in used.optimizers:
-            message = f"network {number + 1} of {used.seeds} with {WORDS[optimizer]}"
-            if number == 0:
-                # The first update of a process pays for imports and workspaces: make one that is not counted.
-                for _ in train(
-                    network, (x, labels), optimizer, chosen[optimizer], rates[0].damping[optimizer], 1, 0, likelihood
-                ):
-                    if progress:
-                        progress(min(1.0, done / whole), message)
-            current = Run(optimizer, used.seed + number)
-            runs.append(current)
-            settings = (optimizer, chosen[optimizer], rates[number].damping[optimizer], used.steps)
-            for step in train(network, (x, labels), *settings, likelihood=likelihood):
-                current.take(step)
-                if progress:
-                    fraction = min(1.0, (done + weights[optimizer] * step.number / used.steps) / whole)
-                    now = time.perf_counter()
-                    if now - reported > SECONDS_BETWEEN_PARTIALS:
-                        progress(fraction, message, result(complete=False))
-                        reported = time.perf_counter()
-                    else:
-                        progress(fraction, message)
-            done += weights[optimizer]
-    final = result(complete=True)
+    race = _Race(spec, used, progress, began, asked.bytes)
+    for optimizer in used.optimizers:
+        race.compete(optimizer)
+    final = race.result(complete=True)
     if progress:
-        progress(1.0, f"{len(runs)} of {len(runs)} runs", final)
+        progress(1.0, f"{len(race.runs)} of {len(race.runs)} runs", final)
     return final
+
+
+class _Race:
+    """The race while it is run: what is known so far, and what is reported of it."""
+
+    def __init__(self, spec: Spec, used: Spec, progress: Progress | None, began: float, held: int) -> None:
+        self.spec, self.used, self.progress, self.began, self.held = spec, used, progress, began, held
+        # what the diagonal natural gradient estimates with is not a part of `used`
+        self.own = used.model_copy(update={"estimator": spec.estimator})
+        self.starts = [start_of(used, number) for number in range(used.seeds)]
+        waiting = (lambda *_: self.tell(0.0, "the networks")) if progress else None
+        self.facts = [facts_of(start, waiting) for start in self.starts]
+        self.kernels = [kernels(used, start) for start in self.starts] if self.predictable else []
+        self.runs: list[Run] = []
+        self.chosen: dict[str, Chosen] = {}
+        self.predicted: list[tuple[Any, ...]] = []
+        self.weights: dict[str, float] = {name: step_seconds(used, name) for name in used.optimizers}
+        self.whole, self.done = used.seeds * sum(self.weights.values()) * self.parts, 0.0
+        self.reported = time.perf_counter()
+        self.plain_seconds = 0.0 if "sgd" in used.optimizers else self._plain()
+
+    @property
+    def parts(self) -> float:
+        """Races that the whole of an optimizer's work is worth, its search included."""
+        return 1.0 + SEARCH_STEPS / self.used.seeds
+
+    @property
+    def predictable(self) -> bool:
+        samples = len(self.starts[0].x)
+        return any(not reason(self.used, name, samples) for name in self.used.optimizers)
+
+    def tell(self, fraction: float, message: str) -> None:
+        """Report, with a partial result now and then."""
+        if self.progress is None:
+            return
+        now = time.perf_counter()
+        if self.runs and now - self.reported > SECONDS_BETWEEN_PARTIALS:
+            self.progress(fraction, message, self.result(complete=False))
+            self.reported = time.perf_counter()
+        else:
+            self.progress(fraction, message)
+
+    def compete(self, optimizer: str) -> None:
+        """Search the step size of one optimizer and run it on every seed."""
+        used, weight, words = self.used, self.weights[optimizer], WORDS[optimizer]
+        samples = len(self.starts[0].x)
+        alpha = alpha_of(used, optimizer, samples)
+        rate = used.rate(optimizer) or self._searched(optimizer, alpha)
+        self.done += weight * SEARCH_STEPS
+        why = reason(used, optimizer, samples)
+        self.chosen[optimizer] = Chosen(rate, not used.rate(optimizer), alpha, why)
+        products = step_flops(used, optimizer) / product_flops(used)
+        if used.rate(optimizer):
+            # The first update of a process pays for imports and workspaces: make one that is not counted.
+            for _ in runs(
+                self.own.model_copy(update={"steps": 1}), self.starts[0], optimizer, self._settings(optimizer, 0)
+            ):
+                pass
+        for number, start in enumerate(self.starts):
+            settings, current = self._settings(optimizer, number), Run(optimizer, used.seed + number, products)
+            self.runs.append(current)
+            if not why:
+                losses = predicted_losses(self.kernels[number], start, optimizer, settings, used.steps)
+                self.predicted += [(optimizer, current.seed, step, loss) for step, loss in enumerate(losses)]
+            for step in runs(self.own, start, optimizer, settings):
+                current.take(step)
+                fraction = min(1.0, (self.done + weight * step.number / used.steps) / self.whole)
+                self.tell(fraction, f"network {number + 1} of {used.seeds} with {words}")
+            self.done += weight
+
+    def result(self, complete: bool) -> Result:
+        """What is known so far."""
+        plain = self.plain_seconds or _seconds_of(self.runs, "sgd")
+        made = summarise(self.used, self.runs, self.facts, self.chosen, self.predicted, plain)
+        seconds = time.perf_counter() - self.began
+        return Result("train", self.spec, made.tables, {}, made.verdicts, seconds, self.held, complete)
+
+    def _settings(self, optimizer: str, number: int) -> Settings:
+        damping = self.used.relative_damping(optimizer) * self.facts[number].mean_diagonal
+        return Settings(self.chosen[optimizer].learning_rate, damping, self.chosen[optimizer].alpha)
+
+    def _searched(self, optimizer: str, alpha: float) -> float:
+        """The best step size on a network that does not race."""
+        other = start_of(self.used, self.used.seeds)
+        damping = self.used.relative_damping(optimizer) * facts_of(other).mean_diagonal
+        done, weight = self.done, self.weights[optimizer] * SEARCH_STEPS
+        message = f"step sizes of {WORDS[optimizer]}"
+        return searched(
+            self.own,
+            other,
+            optimizer,
+            damping,
+            alpha,
+            lambda share: self.tell(min(1.0, (done + weight * share) / self.whole), message),
+        )
+
+    def _plain(self) -> float:
+        """Seconds of an update of plain gradient descent, which does not race."""
+        short = self.own.model_copy(update={"steps": TIMED_STEPS, "batch_size": self.used.batch_size})
+        tiny = Settings(1e-6, 0.0, 1.0)
+        last = [step.seconds for _ in range(2) for step in runs(short, self.starts[0], "sgd", tiny)][-1]
+        return last / TIMED_STEPS
+
+
+def _seconds_of(made: list[Run], optimizer: str) -> float:
+    """Median seconds of an update over the runs of an optimizer."""
+    found = [row[3] / row[2] for each in made if each.optimizer == optimizer for row in each.rows[-1:] if row[2]]
+    return float(median(found)) if found else 0.0

@@ -4,50 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec, check_outputs
+from fimcore.experiments.network_spec import WIDTH_STEPS, check_outputs
+from fimcore.experiments.train_names import (
+    DAMPING_KEYS,
+    OPTIMIZERS,
+    SHORT_NAMES,
+    TASK_NAMES,
+    TASKS,
+    WORDS,
+    Optimizer,
+)
+from fimcore.experiments.train_numbers import Numbers
 
-Optimizer = Literal["sgd", "adam", "ngd_exact", "ngd_unit"]
-OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam", "ngd_exact", "ngd_unit")
-# In legends and on buttons, and inside a sentence.
-SHORT_NAMES = {"sgd": "SGD", "adam": "Adam", "ngd_exact": "Natural, exact", "ngd_unit": "Natural, unit-wise"}
-WORDS = {"sgd": "SGD", "adam": "Adam", "ngd_exact": "exact natural gradient", "ngd_unit": "unit-wise natural gradient"}
-RATE_STEPS = (0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 2.0, 5.0)
-DAMPING_STEPS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+__all__ = ["DEFAULT_OPTIMIZERS", "MOST_OPTIMIZERS", "OPTIMIZERS", "SHORT_NAMES", "WORDS", "Spec", "View"]
+
+DEFAULT_OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam", "ngd_exact", "ngd_unit")
+# As many lines as a picture can hold and people can tell apart.
+MOST_OPTIMIZERS = 6
 GOAL_STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 1e-4)
+BATCH_STEPS = (0, 5, 10, 20, 50, 100, 200, 500)
 
 
-def _rate(optimizer: str, url: str, automatic: str) -> Any:
-    """Type of a step size: 0 stands for automatic."""
-    return Annotated[
-        float,
-        Field(0.0, ge=0, le=1000, description=f"Step size η. Automatic: {automatic}."),
-        Control(
-            f"Step size, {SHORT_NAMES[optimizer]}",
-            url,
-            "steps",
-            options=RATE_STEPS,
-            names=("automatic", *(f"{rate:g}" for rate in RATE_STEPS[1:])),
-            group="Step sizes",
-        ),
-    ]
+class Spec(Numbers):
+    """A race: every optimizer starts from the same networks on the same data, for the same number of steps.
 
-
-def _damping(optimizer: str, url: str, default: float) -> Any:
-    """Type of a damping, relative to the mean of F's diagonal."""
-    return Annotated[
-        float,
-        Field(default, ge=1e-6, le=1e4, description="λ added to F, in units of the mean of F's diagonal at the start."),
-        Control(f"Damping λ, {SHORT_NAMES[optimizer]}", url, "steps", options=DAMPING_STEPS, group="Damping"),
-    ]
-
-
-class Spec(NetworkSpec):
-    """A race: every optimizer starts from the same networks on the same data, full batch, for the same number of steps.
-
-    The digits task fixes input, output family and number of outputs; both tasks use the exact Fisher matrix: see `effective`.
+    Some tasks fix parts of the network and its data: see `effective`. The estimator is that of the diagonal natural gradient;
+    all others take the exact Fisher matrix, or the empirical one where that is what they are about.
     """
 
     width: Annotated[
@@ -67,35 +52,31 @@ class Spec(NetworkSpec):
     ]
     seeds: Annotated[
         int,
-        Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
+        Field(3, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
         Control("Seeds", "S", "slider", step=1, group="Seeds"),
     ]
     task: Annotated[
-        Literal["teacher", "digits"],
-        Field("teacher", description="Learn the outputs of another random network, or real handwritten digits."),
-        Control(
-            "Task",
-            "task",
-            "choice",
-            options=("teacher", "digits"),
-            names=("Teacher network", "Digits"),
-            group="Race",
+        Literal["teacher", "curve", "digits", "plateau", "table"],
+        Field("teacher", description="What is learned: another random network, a curve, images, or a column of a CSV."),
+        Control("Task", "task", "choice", options=TASKS, names=TASK_NAMES, group="Race"),
+    ]
+    view: Annotated[
+        Literal["race", "rates"],
+        Field(
+            "race", description="One step size each; or the loss at the end against the step size, which takes longer."
         ),
+        Control("View", "view", "choice", options=("race", "rates"), names=("Race", "Step sizes"), group="Race"),
     ]
     optimizers: Annotated[
         tuple[Optimizer, ...],
-        Field(
-            OPTIMIZERS, description="Natural gradients use the exact Fisher matrix, or only its blocks of single units."
-        ),
+        Field(DEFAULT_OPTIMIZERS, description="Up to six. Natural gradients differ in what they keep of F."),
         Control("Optimizers", "opt", "several", options=OPTIMIZERS, names=tuple(SHORT_NAMES.values()), group="Race"),
     ]
     steps: Annotated[
         int,
-        Field(100, ge=1, le=2000, description="Updates of every run, each over the full batch."),
+        Field(100, ge=1, le=2000, description="Updates of every run."),
         Control("Steps", "T", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 2000), group="Race"),
     ]
-    damping_ngd_exact: _damping("ngd_exact", "lam_exact", 3.0)  # type: ignore[valid-type]
-    damping_ngd_unit: _damping("ngd_unit", "lam_unit", 0.3)  # type: ignore[valid-type]
     goal: Annotated[
         float,
         Field(0.01, gt=0, lt=1, description="The loss to reach, as a share of the loss at the start."),
@@ -108,10 +89,54 @@ class Spec(NetworkSpec):
             group="Race",
         ),
     ]
-    lr_sgd: _rate("sgd", "eta_sgd", "3/4 of the stability limit 2/λ_max")  # type: ignore[valid-type]
-    lr_adam: _rate("adam", "eta_adam", "0.03")  # type: ignore[valid-type]
-    lr_ngd_exact: _rate("ngd_exact", "eta_exact", "1/4 of the stability limit, about 1/2")  # type: ignore[valid-type]
-    lr_ngd_unit: _rate("ngd_unit", "eta_unit", "3/4 of the stability limit of the unit blocks")  # type: ignore[valid-type]
+    batch_size: Annotated[
+        int,
+        Field(0, ge=0, le=100_000, description="Inputs an update sees; the loss is over all of them all the same."),
+        Control(
+            "Batch size",
+            "bs",
+            "steps",
+            options=BATCH_STEPS,
+            names=("full", *map(str, BATCH_STEPS[1:])),
+            group="Race",
+        ),
+    ]
+    curve: Annotated[
+        Literal["sine", "step", "chirp"],
+        Field("sine", description="sin 2πx, tanh 10x or sin 2π(x+1)² from evenly spaced points on [−1, 1]."),
+        Control(
+            "Curve",
+            "curve",
+            "choice",
+            options=("sine", "step", "chirp"),
+            names=("Sine", "Step", "Chirp"),
+            group="Race",
+        ),
+    ]
+    rescaled: Annotated[
+        bool,
+        Field(False, description="Divide steps by the α of a structure: with η = 1/2 all of them halve residuals."),
+        Control("Divide steps by α", "al", "toggle", group="Advanced"),
+    ]
+    form: Annotated[
+        Literal["factored", "exact"],
+        Field("factored", description="Damping of K-FAC: each factor, as its authors do, or the matrix itself."),
+        Control(
+            "K-FAC damping",
+            "form",
+            "choice",
+            options=("factored", "exact"),
+            names=("Factored", "Exact"),
+            group="Advanced",
+        ),
+    ]
+    isotropic: Annotated[
+        bool,
+        Field(
+            True, description="Closed form: a layer's inputs count as isotropic, O(n) a unit; off: their covariance."
+        ),
+        Control("Isotropic closed form", "iso", "toggle", group="Advanced"),
+    ]
 
     @field_validator("optimizers", mode="before")
     @classmethod
@@ -125,6 +150,8 @@ class Spec(NetworkSpec):
         """In the order of the house, each once."""
         if not value:
             raise ValueError(f"choose at least one of {', '.join(OPTIMIZERS)}")
+        if len(set(value)) > MOST_OPTIMIZERS:
+            raise ValueError(f"choose at most {MOST_OPTIMIZERS}")
         return tuple(optimizer for optimizer in OPTIMIZERS if optimizer in value)
 
     @model_validator(mode="after")
@@ -133,19 +160,19 @@ class Spec(NetworkSpec):
         check_outputs(self.effective())
         return self
 
-    def rate(self, optimizer: str) -> float:
-        """Step size asked for; 0 stands for automatic."""
-        return float(getattr(self, f"lr_{optimizer}"))
-
-    def relative_damping(self, optimizer: str) -> float:
-        """Damping in units of the mean of F's diagonal; 0 for optimizers without one."""
-        return float(getattr(self, f"damping_{optimizer}", 0.0))
-
     def effective(self) -> Spec:
-        """The settings a race really uses: the digits task decides on input and output, and the Fisher matrix is exact."""
+        """The settings a race really uses: some tasks decide on input and output, and the Fisher matrix is exact."""
         changes: dict[str, Any] = {"estimator": "exact", "draws": 1}
+        one_number: dict[str, Any] = {"inputs": "gaussian", "likelihood": "regression", "outputs": 1, "data_file": ""}
         if self.task == "digits":
             changes |= {"inputs": "digits", "likelihood": "softmax", "outputs": 10, "data_file": "", "target": 0}
+        elif self.task == "curve":
+            changes |= one_number | {"input_dim": 1, "target": 0}
+        elif self.task == "plateau":
+            small = {"input_dim": 2, "width": 2, "hidden_layers": 1, "activation": "tanh", "target": 0}
+            changes |= one_number | small
+        elif self.task == "table" and self.likelihood == "regression":
+            changes |= {"outputs": 1}
         return self.model_copy(update=changes)
 
     def overrides(self) -> tuple[str, ...]:
@@ -155,10 +182,48 @@ class Spec(NetworkSpec):
             sentences.append(
                 "The digits task sets the input to the 8 × 8 images and the output to softmax with 10 classes."
             )
+        if self.task == "curve":
+            sentences.append("The curve takes one number in and gives one out: N points on [−1, 1], regression.")
+        if self.task == "plateau":
+            sentences.append(
+                "The plateau has a network of its own: two tanh units that begin almost as one, "
+                "and a teacher's far apart."
+            )
         if self.task == "teacher" and self.target:
             sentences.append("The teacher task takes its labels from a teacher network, not from a column of the CSV.")
-        if self.estimator != "exact" and any(name.startswith("ngd") for name in self.optimizers):
-            sentences.append(
-                "Both natural gradients use the exact Fisher matrix here, whatever the estimator is set to."
-            )
+        if self.estimator != "exact" and "ngd_diagonal" not in self.optimizers:
+            sentences.append("The estimator is that of the diagonal natural gradient only, which does not race here.")
         return tuple(sentences)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that the result does not depend on: step sizes and dampings of those that do not race, and so on."""
+        away = [name for name in OPTIMIZERS if name not in self.optimizers]
+        unused = [f"lr_{name}" for name in OPTIMIZERS if name in away or self.view == "rates"]
+        unused += [f"damping_{name}" for name in DAMPING_KEYS if name in away]
+        unused += ["curve"] if self.task != "curve" else []
+        unused += ["form"] if "kfac" in away else []
+        unused += ["isotropic"] if "ngd_closed_form" in away else []
+        return tuple(unused)
+
+
+class View(BaseModel):
+    """What the page draws of a race."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    against: Annotated[
+        Literal["seconds", "products"],
+        Field(
+            "seconds",
+            description="Seconds are measured here; products of F with a vector count arithmetic on any machine.",
+        ),
+        Control(
+            "Right picture, per",
+            "per",
+            "choice",
+            options=("seconds", "products"),
+            names=("Second", "Product"),
+            group="View",
+        ),
+    ]

@@ -8,30 +8,19 @@ import jobs
 import numpy as np
 import pytest
 import torch
+import train_rates_words
 import train_words
+from figures import style, train_rates
 from figures import train as figures
-from settings import settings_of
 from streamlit.testing.v1 import AppTest
 
 from fimcore.experiments import train
-from fimcore.experiments.train_spec import OPTIMIZERS, Spec
+from fimcore.experiments.train_names import OPTIMIZERS
+from fimcore.experiments.train_spec import DEFAULT_OPTIMIZERS, Spec
 
 VIEW = Path(__file__).parents[2] / "app" / "views" / "train.py"
 SMALL = {"n": 8, "N": 20, "S": 2, "T": 10}
-ENDS = [
-    (key, end)
-    for key, setting in settings_of("train").items()
-    for end in (
-        [setting.control.options[0], setting.control.options[-1]]
-        if setting.control.options and not setting.many
-        else [("sgd",), OPTIMIZERS]
-        if setting.many
-        else list(setting.bounds)
-    )
-    if key not in ("y", "in", "seed")
-]
-# The upper ends that are not for a test's patience; the browser tests and the cost tests meet them as refusals.
-SMALLER = {("n", 512): 32, ("N", 2000): 500, ("S", 32): 5, ("T", 2000): 50, ("k", 64): 5, ("L", 12): 6}
+HAND = {"eta_sgd": 0.1, "eta_adam": 0.03, "eta_exact": 0.5, "eta_unit": 0.1}
 
 
 @pytest.fixture(autouse=True)
@@ -63,31 +52,44 @@ def check(page: AppTest) -> None:
     assert not re.search(r"\bnan\b|\binf\b", texts(page))
 
 
-def test_small_race_has_everything():
+def test_small_race_has_everything_and_its_other_views():
     page = open_page()
     check(page)
-    assert [card.label for card in page.metric] == ["SGD", "Adam", "Natural, exact", "Natural, unit-wise"]
+    names = ["SGD", "Adam", "Natural, exact", "Natural, unit-wise"]
+    assert [card.label for card in page.metric] == names
     assert len(page.get("plotly_chart")) == 2
     assert len(page.get("bidi_component")) == 1
     assert "of the starting loss" in page.markdown[0].value
     assert "Stability of SGD" in texts(page)
+    assert "linearised network" in texts(page)
     page.toggle(key="table-train").set_value(True).run()
-    assert list(page.dataframe[0].value["Optimizer"]) == ["SGD", "Adam", "Natural, exact", "Natural, unit-wise"]
+    assert list(page.dataframe[0].value["Optimizer"]) == names
+    assert "Cost of a step (SGD = 1)" in page.dataframe[0].value
+    page.session_state["per"] = "products"
+    page.run()
+    check(page)
+    assert "Per Fisher-vector product" in [heading.value for heading in page.header]
+    page.session_state["view"] = "rates"
+    page.run()
+    check(page)
+    assert len(page.get("plotly_chart")) == 1
+    assert "Each at its best step size" in page.markdown[0].value
 
 
-@pytest.mark.parametrize(("key", "end"), ENDS, ids=[f"{key}={end}" for key, end in ENDS])
-def test_each_control_at_both_ends(key, end):
-    values = {key: SMALLER.get((key, end), end)}
-    if key == "out" and end == "softmax":
-        values["k"] = 3
-    check(open_page(**values))
-
-
-def test_digits_say_what_they_override():
-    page = open_page(task="digits", est="score", opt=["sgd", "ngd_unit"])
+def test_tasks_say_what_they_override_and_a_table_is_asked_for():
+    page = open_page(task="digits", est="score", opt=["sgd", "kfac"], eta_sgd=0.1, eta_kfac=0.3)
     check(page)
     assert "sets the input to the 8 × 8 images" in texts(page)
-    assert "exact Fisher matrix here" in texts(page)
+    assert "The estimator is that of the diagonal natural gradient" in texts(page)
+    page.session_state["task"] = "plateau"
+    page.run()
+    check(page)
+    assert "a network of its own" in texts(page)
+    page.session_state["task"] = "table"
+    page.run()
+    assert not page.exception
+    assert "learns a column of a table" in texts(page)
+    assert page.button(key="remedy-train-table").label == "Choose a CSV"
 
 
 def test_divergence_has_a_sentence_and_a_button_that_mends_it():
@@ -105,7 +107,7 @@ def test_divergence_has_a_sentence_and_a_button_that_mends_it():
 
 
 def test_no_optimizer_chosen_is_said_and_the_page_stays():
-    page = open_page()
+    page = open_page(**HAND)
     page.session_state["opt"] = []
     page.run()
     assert not page.exception
@@ -116,14 +118,23 @@ def test_no_optimizer_chosen_is_said_and_the_page_stays():
 @pytest.fixture(scope="module")
 def wild():
     return train.run(
-        Spec(width=8, samples=20, seeds=2, steps=400, activation="linear", lr_sgd=5.0, optimizers="sgd,adam")
+        Spec(
+            width=8,
+            samples=20,
+            seeds=2,
+            steps=400,
+            activation="linear",
+            lr_sgd=5.0,
+            lr_adam=0.03,
+            optimizers="sgd,adam",
+        )
     )
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_figures_hold_only_finite_numbers_and_few_points(wild, dark):
     lines = figures.series(wild.tables["curves"])
-    for draw in (figures.loss_against_steps, figures.loss_against_seconds):
+    for draw in (figures.loss_against_steps, figures.loss_against_seconds, figures.loss_against_products):
         figure = draw(lines, dark=dark, goal=figures.goal_level(wild.tables["races"], 0.01))
         assert sum(len(trace.x) for trace in figure.data) <= figures.MOST_POINTS
         for trace in figure.data:
@@ -131,10 +142,44 @@ def test_figures_hold_only_finite_numbers_and_few_points(wild, dark):
             assert (np.asarray(trace.y, dtype=float) > 0).all()
             assert np.isfinite(np.asarray(trace.y, dtype=float)).all()
         assert any(trace.text is not None and "diverged at step" in trace.text[0] for trace in figure.data)
-        dashes = [trace.line.dash for trace in figure.data if trace.name in ("SGD", "Adam") and trace.line.dash]
-        assert len(set(dashes)) == 2
+        symbols = [
+            trace.marker.symbol for trace in figure.data if trace.name in ("SGD", "Adam") and trace.marker.symbol
+        ]
+        assert len(set(symbols)) == 2
         low, high = figure.layout.yaxis.range
         assert high - low < 12
+
+
+def test_colours_are_all_different_and_those_of_the_default_race_stay():
+    for chosen in (DEFAULT_OPTIMIZERS, OPTIMIZERS[:6], OPTIMIZERS[5:11], OPTIMIZERS[11:]):
+        found = figures.colours(chosen)
+        assert len(set(found.values())) == len(chosen) <= len(style.SERIES_LIGHT)
+    assert figures.colours(("adam", "ngd_unit", "mbf"))["ngd_unit"] == figures.colours(DEFAULT_OPTIMIZERS)["ngd_unit"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_predictions_are_dashed_and_stay_inside_the_picture(dark):
+    result = train.run(Spec(width=8, samples=20, seeds=2, steps=10, lr_sgd=0.1, lr_adam=0.03, optimizers="sgd,adam"))
+    lines = figures.series(result.tables["curves"])
+    figure = figures.loss_against_steps(lines, dark=dark, predicted=result.tables["prediction"])
+    (dashed,) = [trace for trace in figure.data if trace.name == figures.PREDICTED]
+    assert dashed.line.dash == "dash"
+    own = result.tables["prediction"].pivot(index="step", columns="seed", values="predicted_loss")
+    np.testing.assert_allclose(dashed.y, np.exp(np.log(own).mean(axis=1)), rtol=1e-5)
+    assert "followed, within a factor of 1.5, by SGD" in train_rates_words.prediction_words(result)
+
+
+def test_lost_step_sizes_are_crosses_and_never_numbers():
+    result = train.run(
+        Spec(width=8, samples=20, seeds=2, steps=10, view="rates", activation="linear", optimizers="sgd,ngd_exact")
+    )
+    figure = train_rates.loss_against_rate(result.tables["rates"], ("sgd", "ngd_exact"), dark=False)
+    for trace in figure.data:
+        assert np.isfinite(np.asarray(trace.x, dtype=float)).all()
+        assert np.isfinite(np.asarray(trace.y, dtype=float)).all()
+    assert "SGD: lost" in [trace.name for trace in figure.data]
+    table = train_rates_words.shown_table(result.tables["best"])
+    assert list(table["Optimizer"]) == ["SGD", "Natural, exact"]
 
 
 def test_a_line_ends_before_its_first_divergence(wild):

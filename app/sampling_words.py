@@ -76,6 +76,8 @@ def panel_words(row: Row, at: str = "all") -> str:
     """Mean and deviation of one panel, drawn and exact, and the law."""
     if row["labels"] == "data":
         kind, mean = "empirical Fisher" if row["estimator"] == "score" else "Hessian of the loss", float(row["mean"])
+        if abs(mean - 1) < 1e-9:
+            return "**F itself**: no label has a say here, so those of the data do no harm."
         if at == "one":
             return f"The data have one label here, so nothing varies: always **{times_f(mean)}**, {bias_words(mean)}."
         return f"Mean over all data pairs **{times_f(mean)}**: the {kind}, {bias_words(mean)}."

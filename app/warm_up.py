@@ -22,10 +22,11 @@ DEFAULTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("unit", "layers", ("layer", "unit", "isotropic", "along")),
     ("unit", "moments", ("along", "damping")),
     ("directions", "run", ()),
-    ("sampling", "watch", ()),
-    ("sampling", "curves", ("sharpness", "averaged")),
+    ("sampling", "watch", ("log_shares",)),
+    ("sampling", "curves", ("sharpness", "averaged", "log_shares")),
     ("report", "run", ()),
     ("train", "run", ()),
+    ("dynamics", "run", ()),
     ("estimator_training", "run", ("all_bounds",)),
 )
 

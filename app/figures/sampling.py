@@ -17,20 +17,21 @@ TICKS = (0.25, 0.5, 1, 2, 4, 8)
 
 
 def histogram(
-    table: pd.DataFrame, estimator: str, labels: str, mean: float, dark: bool, averaged: int = 1
+    table: pd.DataFrame, estimator: str, labels: str, mean: float, dark: bool, averaged: int = 1, log: bool = True
 ) -> go.Figure:
     """Shares of one panel's estimates as a filled outline, the law dashed, F and the mean of the estimates as lines.
 
-    Panels of one estimator have the same axes.
+    Panels of one estimator have the same axes; without the logarithm each has its own height.
     """
     beside = table[table["estimator"] == estimator]
     bins = beside[beside["labels"] == labels]
     what = "Estimate / F" if averaged == 1 else f"Average of {averaged} / F"
-    made = style.figure(dark=dark, x=what, y="Share, log scale", log_y=True, height=270)
+    made = style.figure(dark=dark, x=what, y="Share, log scale" if log else "Share", log_y=log, height=270)
     shares = bins["share"].to_numpy(float)
     exact = bins["exact"].to_numpy(float)
     seen = beside["share"].to_numpy(float)
-    floor, height = 10 ** np.floor(np.log10(seen[seen > 0].min())), 2.2 * float(beside[["share", "exact"]].max().max())
+    top = float((beside if log else bins)[["share", "exact"]].max().max())
+    floor, height = (10 ** np.floor(np.log10(seen[seen > 0].min())), 2.2 * top) if log else (0.0, 1.12 * top)
     x, y = outline(bins, shares, floor)
     style.band(made, x, y, np.full(len(y), floor), "Drawn", dark=dark, index=COLOURS[estimator], showlegend=True)
     made.add_scatter(
@@ -67,9 +68,12 @@ def histogram(
             showlegend=False,
         )
     made.update_xaxes(range=[low, high])
-    made.update_yaxes(range=[np.log10(floor), np.log10(height)], tickformat=".2~g", exponentformat="power")
-    made.update_yaxes(tickvals=[10.0**power for power in range(int(np.log10(floor)), 1)])
-    made.update_yaxes(ticktext=[_share(power) for power in range(int(np.log10(floor)), 1)])
+    if log:
+        powers = range(round(np.log10(floor)), 1)
+        made.update_yaxes(range=[np.log10(floor), np.log10(height)])
+        made.update_yaxes(tickvals=[10.0**power for power in powers], ticktext=[_share(power) for power in powers])
+    else:
+        made.update_yaxes(range=[floor, height], tickformat=".0%")
     return made
 
 

@@ -20,7 +20,7 @@ from figures import style
 
 from fimcore.experiments import sampling
 from fimcore.experiments.result import Result
-from fimcore.experiments.sampling_spec import HISTOGRAM, Spec
+from fimcore.experiments.sampling_spec import HISTOGRAM, LOOK, Spec
 
 QUESTION = "sampling"
 
@@ -45,7 +45,7 @@ def export(result: Result, key: str, table: str, title: str, figure: go.Figure, 
     )
 
 
-def panel(result: Result, estimator: str, labels: str) -> None:
+def panel(result: Result, estimator: str, labels: str, log: bool) -> None:
     """One histogram with its heading and its numbers, or why there is none."""
     spec = result.spec
     assert isinstance(spec, Spec)
@@ -58,22 +58,23 @@ def panel(result: Result, estimator: str, labels: str) -> None:
     bins = result.tables["bins"]
     own = bins[(bins["estimator"] == estimator) & (bins["labels"] == labels)]
     text = sampling_words.panel_words(row, spec.at)
-    figure = figures.histogram(bins, estimator, labels, float(row["drawn_mean"]), page.is_dark(), spec.averaged)
+    figure = figures.histogram(bins, estimator, labels, float(row["drawn_mean"]), page.is_dark(), spec.averaged, log)
     plot(figure, f"draws-{estimator}-{labels}", f"{title}. {text}")
     outside = sampling_words.beyond(own)
     more = f" {words.percent(outside)} lie beyond the picture." if outside >= 0.0005 else ""
     st.markdown(text + more)
 
 
-def histograms(result: Result) -> None:
+def histograms(result: Result, log: bool) -> None:
     """Two rows of two: what is squared or bent, and whose labels."""
+    st.header("Draws beside their exact laws", anchor=False)
     for estimator in ("score", "hessian"):
         for place, labels in zip(st.columns(2), ("model", "data"), strict=True):
             with place:
-                panel(result, estimator, labels)
+                panel(result, estimator, labels, log)
     left, right = st.columns(2)
     with left:
-        panel(result, "probe", "none")
+        panel(result, "probe", "none", log)
     with right:
         st.subheader("What is drawn", anchor=False)
         st.markdown(
@@ -81,11 +82,11 @@ def histograms(result: Result) -> None:
             "- **Minus Hessian**: −∂² log p / ∂θ² of one label. Often negative, although its mean is F.\n"
             "- **Probe**: random signs take the place of a label, (Σ ± m)² with F = Σ m². Its deviation at one input is "
             "at most √2 F, however confident the predictions are.\n"
-            "- **Labels of the data** belong to another law than the model's: their mean is not F."
+            "- **Labels of the data** follow their own law, not the model's: their mean need not be F, however many there are."
         )
 
 
-def below_histograms(result: Result) -> None:
+def below_histograms(result: Result, log: bool) -> None:
     spec = result.spec
     assert isinstance(spec, Spec)
     first = result.tables["summary"].iloc[0]
@@ -105,7 +106,7 @@ def below_histograms(result: Result) -> None:
     bins, dark = result.tables["bins"], page.is_dark()
     with st.container(horizontal=True, vertical_alignment="center"):
         for (estimator, labels), row in sampling_words.rows_of(result.tables["summary"]).items():
-            figure = figures.histogram(bins, estimator, labels, float(row["drawn_mean"]), dark, spec.averaged)
+            figure = figures.histogram(bins, estimator, labels, float(row["drawn_mean"]), dark, spec.averaged, log)
             title, text = sampling_words.TITLES[estimator, labels], sampling_words.panel_words(row, spec.at)
             short = "Probe" if labels == "none" else f"{figures.NAMES[estimator]}, {labels}"
             export(result, f"draws-{estimator}-{labels}", "bins", title, figure, text, short)
@@ -162,14 +163,14 @@ page.heading("What does one draw of an estimator look like?")
 answer = st.container(key="answer")
 page.link_notices()
 controls.view_controls(QUESTION, "beta", "at", *(("xi",) if spec.at == "one" else ()))
-controls.view_controls(QUESTION, "ly", "un", "wt")
-found = jobs.compute(QUESTION, spec, function="watch", draw=histograms)
+controls.view_controls(QUESTION, "ly", "un", "wt", "log")
+found = jobs.compute(QUESTION, spec, function="watch", draw=partial(histograms, log=spec.log_shares), ignore=LOOK)
 if isinstance(found, Result):
     assert isinstance(found.spec, Spec)
     with answer:
         st.markdown(sampling_words.finding(found.spec, sampling.name_of(found.spec)[0], found.tables["summary"]))
-if isinstance(found, Result) and jobs.is_current(QUESTION, spec, function="watch"):
-    below_histograms(found)
+if isinstance(found, Result) and jobs.is_current(QUESTION, spec, function="watch", ignore=LOOK):
+    below_histograms(found, spec.log_shares)
     other = jobs.compute(QUESTION, spec, function="curves", ignore=HISTOGRAM)
     if isinstance(other, Result) and jobs.is_current(QUESTION, spec, function="curves", ignore=HISTOGRAM):
         sharpness(other, spec)
@@ -181,7 +182,7 @@ page.chips(
     QUESTION,
     [
         ("Confident predictions", {"beta": 8.0}),
-        ("χ² and normal", {"out": "regression", "at": "one"}),
+        ("χ² and normal", {"out": "regression", "at": "one", "avg": 4, "log": False}),
         ("ReLU", {"act": "relu"}),
         ("The output layer", {"ly": 3}),
     ],

@@ -22,7 +22,7 @@ from fimcore.experiments.result import Result, Verdict
 from fimcore.experiments.sampling_draws import ESTIMATORS, draw
 from fimcore.experiments.sampling_laws import MOST_SIGNS, MOST_VALUES, fourth_moments, laws_of
 from fimcore.experiments.sampling_parameter import Parameter, parameter_of, shown_input
-from fimcore.experiments.sampling_spec import HISTOGRAM, Spec
+from fimcore.experiments.sampling_spec import HISTOGRAM, LOOK, Spec
 from fimcore.experiments.sampling_tables import (
     FAR,
     WORDS,
@@ -37,7 +37,7 @@ from fimcore.experiments.sampling_tables import (
 from fimcore.experiments.setting import LABEL_STREAM, input_dimension, sample_count
 from fimcore.number_words import count_of
 
-__all__ = ["HISTOGRAM", "Spec", "cost", "curves", "name_of", "no_labels", "run", "watch"]
+__all__ = ["HISTOGRAM", "LOOK", "Spec", "cost", "curves", "name_of", "no_labels", "run", "watch"]
 
 Progress = Callable[..., object]
 
@@ -206,7 +206,7 @@ def _parameter(spec: Spec) -> Parameter:
 
 def _plain(spec: Spec) -> Spec:
     """What the parameter and its derivatives depend on."""
-    return spec.model_copy(update={"sharpness": 1.0, "averaged": 1, "draws": 1000, "seeds": 1})
+    return spec.model_copy(update={"sharpness": 1.0, "averaged": 1, "draws": 1000, "seeds": 1, "log_shares": True})
 
 
 def _alive(parameter: Parameter) -> Parameter:

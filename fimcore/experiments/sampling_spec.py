@@ -15,8 +15,9 @@ FAMILY_NAMES = ("Regression", "Softmax", "Bernoulli")
 SHARPNESS_STEPS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 AVERAGE_STEPS = (1, 2, 4, 8, 16, 32)
 DRAW_STEPS = (100, 200, 500, 1000, 2000, 4000, 10_000, 20_000)
-# Fields that the curves against sharpness do not depend on.
-HISTOGRAM = ("sharpness", "averaged")
+# Fields that no number depends on, and those that the curves against sharpness do not depend on.
+LOOK = ("log_shares",)
+HISTOGRAM = ("sharpness", "averaged", *LOOK)
 
 
 class Spec(NetworkSpec):
@@ -119,6 +120,11 @@ class Spec(NetworkSpec):
         int,
         Field(1, ge=1, le=100_000, description="Which input, where all labels are drawn at one."),
         Control("Input number", "xi", "number", step=1, group="View"),
+    ]
+    log_shares: Annotated[
+        bool,
+        Field(True, description="Shares on a logarithmic scale, so that rare large draws are seen; off: as they are."),
+        Control("Log shares", "log", "toggle", group="View"),
     ]
 
     @property

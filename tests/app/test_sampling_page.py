@@ -64,7 +64,7 @@ def test_every_family_has_words_and_figures_and_they_become_files(change, expect
     made += [figures.running(running, name, figures.running_limit(running), dark=False) for name in figures.NAMES]
     for row in summary.to_dict("records"):
         arguments = (result.tables["bins"], row["estimator"], row["labels"], row["drawn_mean"])
-        made.append(figures.histogram(*arguments, dark=False, averaged=spec.averaged))
+        made.append(figures.histogram(*arguments, dark=False, averaged=spec.averaged, log=spec.at == "all"))
         names = [trace.name for trace in made[-1].data]
         assert any(str(name).startswith("Exact law") for name in names) == bool(
             np.isfinite(result.tables["bins"].query(f"estimator == '{row['estimator']}'")["exact"]).all()

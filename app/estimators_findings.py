@@ -37,7 +37,7 @@ def bounds_finding(result: Result, quantity: str, layer: int) -> str:
         lower = f"at least **{words.number(best['lower'], 2)}** times it is certain from below"
     forms = result.tables["bounds"]
     own = forms[(forms["quantity"] == quantity) & (forms["layer"] == layer) & (forms["side"] == "upper")]
-    tight = own.loc[own["tightness"].idxmax()]
+    tight = own.sort_values("tightness", ascending=False).iloc[0]
     return (
         f"In {where} the best upper bound is **{words.number(best['upper'])}** times {what}; {lower}. Tightest single form: "
         f"{tight['form']}, {words.number(1 / tight['tightness'])} times."

@@ -50,7 +50,8 @@ def deviations(result: Result, spec: Spec, dark: bool) -> list[Picture]:
     chart = figures.deviations(result.tables["layers"], said.below_layers(result), dark)
     caption = (
         f"Points: Fisher diagonal, and standard deviation of either estimator for one label (root of the layer's mean variance), "
-        f"exact, mean over {networks(result)}; thin line: smallest to largest network; wide bar: from lower to upper bound; open "
+        f"exact, mean over {networks(result)}; thin line: smallest to largest network; wide bar: from lower to "
+        "upper bound (no bar: both are attained); open "
         "triangle: exactly zero. The lower of the two deviations wins."
     )
     return [Picture("deviations", "Deviations by layer", chart, said.finding(result), caption, "layers")]

@@ -62,7 +62,7 @@ def finding(result: Result) -> str:
             ratios = [row["ratio"] if winner == "score" else 1 / row["ratio"] for row in both]
             said.append(
                 f"**Trust the {NAMES[winner]} in {_places(both, last)}**: the standard deviation of the {NAMES[OTHER[winner]]} is "
-                f"{_times(ratios)} as large."
+                f"{_times(ratios)} as large ({words.count_of(spec_of(result).seeds, 'network')})."
             )
         if alone:
             said.append(
@@ -129,10 +129,10 @@ def winner_table(result: Result) -> str:
 
 def below_layers(result: Result) -> list[str]:
     """Under every layer of the first picture: its name, and what the winner gains."""
-    rows = result.tables["winners"].set_index("layer")
+    rows = {int(row["layer"]): row for row in result.tables["winners"].to_dict("records")}
     last, said = spec_of(result).layers, []
     for layer in range(1, last + 1):
-        row, name = rows.loc[layer], "output" if layer == last else str(layer)
+        row, name = rows[layer], "output" if layer == last else str(layer)
         if last > 6:
             said.append("out" if layer == last else name)
             continue

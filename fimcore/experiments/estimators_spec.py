@@ -49,7 +49,7 @@ class Spec(NetworkSpec):
         Control("Outputs C", "k", "steps", options=(1, 2, 3, 5, 10, 16, 32, 64), group="Output"),
     ]
     # Both estimators are compared, each in closed form: neither is chosen, and nothing is drawn.
-    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]  # type: ignore[assignment]
+    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]
     draws: Annotated[int, Field(1, ge=1, le=64), Control("Draws per input", "", "none", group="Estimator")]
     seeds: Annotated[
         int,

@@ -40,6 +40,7 @@ PAGES = (
     ("Estimators", "sampling.py", "Watch one", "sampling", "sampling"),
     ("Estimators", "estimator_training.py", "Through training", "estimator_training", "estimator_training"),
     ("Estimators", "toy_descent.py", "Toy descent", "toy_descent", "toy_descent"),
+    ("Estimators", "empirical_fisher.py", "Empirical", "empirical_fisher", "empirical_fisher"),
     ("Train", "train.py", "Race", "train", "train"),
     ("Train", "dynamics.py", "While learning", "dynamics", "dynamics"),
     ("Train", "plateau.py", "Plateau", "plateau", "plateau"),

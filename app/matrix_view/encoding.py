@@ -175,6 +175,7 @@ def payload(
             "positions": sweep.positions,
             "current": sweep.current,
             "trigger": sweep.trigger,
+            "ofSettings": sweep.of_settings,
             "order": order,
         },
     }

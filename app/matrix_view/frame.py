@@ -117,6 +117,7 @@ class Sweep:
 
     positions: the value of the swept setting in each frame, as shown. current: the frame of the present settings.
     trigger: whether choosing another frame is reported as a "sweep" event.
+    of_settings: whether `current` is what the page's settings say, so that every other frame is marked as another.
     """
 
     label: str
@@ -124,6 +125,7 @@ class Sweep:
     positions: tuple[str, ...]
     current: int
     trigger: bool = True
+    of_settings: bool = True
 
     def __post_init__(self) -> None:
         if not self.frames or len(self.frames) != len(self.positions):

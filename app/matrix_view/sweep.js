@@ -81,7 +81,7 @@ function mountSweep(root, head, state, view) {
   on(".speed", "change", () => (now.speed = Number(speed.value)));
   on(".loop", "change", () => (now.loop = loop.checked));
   view.signal.addEventListener("abort", () => [timer, commit].forEach(clearTimeout));
-  view.offSettings = () => (now.index === sweep.current ? "" : `A frame of the sweep; the settings say ${name(sweep.current)}.`);
+  view.offSettings = () => (now.index === sweep.current || !sweep.ofSettings ? "" : `A frame of the sweep; the settings say ${name(sweep.current)}.`);
   show(now.index);
   setPlaying(now.playing);
 }

@@ -16,11 +16,13 @@ QUESTIONS = [
     "unit",
     "directions",
     "train",
+    "dynamics",
     "plateau",
     "sampling",
     "estimators",
     "estimator_training",
     "toy_descent",
+    "empirical_fisher",
     "report",
 ]
 NETWORKS = [question for question in QUESTIONS if settings.has_network(question)]

@@ -16,10 +16,12 @@ PAGES = {
     "/directions": "natural direction",
     "/train": "",
     "/plateau?S=1": "plateau",
+    "/dynamics?n=4&N=10&S=1&T=20": "while a network learns",
     "/estimators?n=6&S=2&N=20": "should I trust",
-    "/estimator_training?n=4&S=1&ep=5&N=50": "better as training goes on",
+    "/estimator_training?n=4&L=1&S=1&ep=5&N=50": "better as training goes on",
     "/toy_descent?S=4&T=20": "Fisher estimate",
     "/sampling?n=4&S=2&N=20&nd=100": "one draw",
+    "/empirical_fisher?S=2&view=field": "stand in for the Fisher",
     "/report?n=64&S=4&N=50": "mean-field",
     "/about": "",
 }

@@ -81,6 +81,7 @@ def test_json_keeps_every_digit_and_says_null_where_there_is_no_number():
         ("directions", {"width": 4, "samples": 20, "seeds": 1}),
         ("unit", {"width": 4, "hidden_layers": 2, "samples": 20, "seeds": 2}),
         ("train", {"width": 4, "samples": 20, "seeds": 1, "steps": 2}),
+        ("dynamics", {"width": 4, "samples": 10, "seeds": 1, "steps": 3}),
         ("estimators", {"width": 4, "hidden_layers": 2, "samples": 10, "seeds": 2, "outputs": 3}),
         ("estimator_training", {"width": 4, "samples": 20, "seeds": 1, "epochs": 1}),
         ("sampling", {"width": 4, "samples": 10, "seeds": 1, "draws": 50}),

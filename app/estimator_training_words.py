@@ -74,11 +74,11 @@ def _in_units_of_fisher(layers: pd.DataFrame, last: int) -> str:
     at = layers[(layers["epoch"] == last) & (layers["fisher"] > 0) & (layers["score"] > 0)]
     if at.empty:
         return "There is nothing to estimate: F is 0."
-    ratios = np.exp(np.log(at["score"] / at["fisher"]).groupby(at["layer"]).mean())
-    where = _layers([int(layer) for layer in ratios.index])
-    return (
-        f"The squared score deviates by {_listed([float(each) for each in ratios])} times F in {where} at epoch {last}."
-    )
+    numbers = [int(layer) for layer in sorted(at["layer"].unique())]
+    parts = [at[at["layer"] == number] for number in numbers]
+    ratios = [float(np.exp(np.log(part["score"] / part["fisher"]).mean())) for part in parts]
+    where = _layers(numbers)
+    return f"The squared score deviates by {_listed(ratios)} times F in {where} at epoch {last}."
 
 
 def _sentence(kind: str, numbers: list[int], layers: pd.DataFrame, changes: pd.DataFrame, last: int) -> str:

@@ -51,10 +51,10 @@ class Spec(NetworkSpec):
         Control("IDX file", "", "none", group="Input"),
     ]
     target: Annotated[int, Field(0, ge=0, le=0), Control("Label column", "", "none", group="Input")]
-    likelihood: Annotated[Literal["softmax"], Field("softmax"), Control("Output family", "", "none", group="Output")]  # type: ignore[assignment]
+    likelihood: Annotated[Literal["softmax"], Field("softmax"), Control("Output family", "", "none", group="Output")]
     outputs: Annotated[int, Field(10, ge=10, le=10), Control("Classes", "", "none", group="Output")]
     noise_variance: Annotated[float, Field(1.0, gt=0, le=1e6), Control("Noise variance σ²", "", "none", group="Output")]
-    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]  # type: ignore[assignment]
+    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]
     draws: Annotated[int, Field(1, ge=1, le=64), Control("Draws per input", "", "none", group="Estimator")]
     seeds: Annotated[
         int,

@@ -44,7 +44,7 @@ class Spec(QuestionSpec):
         Field(0.15, ge=0.001, le=20, description="Variance s² of what the model cannot explain."),
         Control(
             "Residual variance s²",
-            "s2",
+            "rv",
             "steps",
             options=(0.02, 0.05, 0.09, 0.12, 0.15, 0.2, 0.3, 0.5, 1.0),
             group="View",

@@ -35,8 +35,9 @@ class Verdict:
     word, of a number over seeds (`verdict`): "agrees" (the prediction lies within two standard deviations of the seeds' mean),
     "close" (within 10 %), "disagrees"; of a slope (width): "agrees" (inside the fit's 95 % interval), "close" (within 10 % or
     0.05), "disagrees"; of a limit (train): "agrees" (it tells every run right), "disagrees"; of an error (unit): "agrees" (nothing
-    is left beyond noise, within two standard errors), "close" (at most 10 %), "disagrees"; of bounds (estimators): "agrees" (every
-    parameter lies inside); of drawn labels (estimators): "agrees" (within 3.5 standard errors in every layer). Everywhere: "too few
+    is left beyond noise and chance, 99 %), "close" (at most 10 %), "disagrees"; of bounds (estimators): "agrees" (every
+    parameter lies inside); of the end of a map (empirical_fisher): "agrees" (within 1e-6 from every start), "close" (within 10 %);
+    of drawn labels (estimators): "agrees" (within 3.5 standard errors in every layer). Everywhere: "too few
     seeds to say" (fewer than 4), "no prediction".
     """
 

@@ -100,13 +100,13 @@ def _classes(
 
 _ONE = np.eye(2)
 DATA_SETS = (
-    DataSet("line", "Line", "linear", True, *_line(1, 0)),
-    DataSet("skewed", "Line, skewed inputs", "linear", True, _skewed, _skewed_population),
-    DataSet("noise", "Line, noise twice as large", "linear", False, *_line(2, 0)),
-    DataSet("curve", "Curve fitted by a line", "linear", False, *_line(1, 0.5)),
+    DataSet("line", "A line", "linear", True, *_line(1, 0)),
+    DataSet("skewed", "Skewed inputs", "linear", True, _skewed, _skewed_population),
+    DataSet("noise", "Twice the noise", "linear", False, *_line(2, 0)),
+    DataSet("curve", "A curve", "linear", False, *_line(1, 0.5)),
     DataSet("classes", "Two classes", "logistic", True, *_classes(1, 2 * _ONE, 2 * _ONE)),
-    DataSet("spreads", "Two classes, unequal spreads", "logistic", False, *_classes(1.5, 3 * _ONE, _ONE)),
-    DataSet("crossed", "Two classes, crossed", "logistic", False, *_classes(1, MIX, np.abs(MIX))),
+    DataSet("spreads", "Unequal spreads", "logistic", False, *_classes(1.5, 3 * _ONE, _ONE)),
+    DataSet("crossed", "Crossed classes", "logistic", False, *_classes(1, MIX, np.abs(MIX))),
 )
 
 

@@ -11,17 +11,14 @@ from estimators_words import NAMES, QUANTITY, named, spec_of
 from fimcore.experiments.result import Result
 
 
-def value_of(result: Result, quantity: str, layer: int) -> float:
-    """A layer's number, averaged over networks."""
-    rows = result.tables["layers"]
-    return float(rows[(rows["quantity"] == quantity) & (rows["layer"] == layer)]["measured"].iloc[0])
-
-
 def best_bounds(result: Result, quantity: str, layer: int) -> dict[str, float]:
-    """Both bounds with the best form of every parameter, over the value."""
-    value = value_of(result, quantity, layer)
-    ends = {side: value_of(result, f"{quantity}_{side}", layer) for side in ("lower", "upper")}
-    return {side: end / value if value > 0 else math.nan for side, end in ends.items()}
+    """Both bounds with the best form of every parameter at every input, over the value; nan: the value is zero."""
+    rows = result.tables["points"]
+    rows = rows[(rows["layer"] == layer) & (rows[quantity] > 0)]
+    if not len(rows):
+        return {"lower": math.nan, "upper": math.nan}
+    lower = float((rows[f"{quantity}_lower"] / rows[quantity]).mean())
+    return {"lower": lower, "upper": 1 / float((rows[quantity] / rows[f"{quantity}_upper"]).mean())}
 
 
 def bounds_finding(result: Result, quantity: str, layer: int) -> str:
@@ -30,6 +27,8 @@ def bounds_finding(result: Result, quantity: str, layer: int) -> str:
     best = best_bounds(result, quantity, layer)
     if not math.isfinite(best["upper"]):
         return f"In {where} {what} is exactly zero, and so is its upper bound: there is nothing to compare."
+    if best["upper"] < 1 - 1e-6 or best["lower"] > 1 + 1e-6:
+        return f"In {where} {what} is so small that rounding decides: bounds cannot be compared with it."
     if abs(best["upper"] - 1) < 1e-6 and abs(best["lower"] - 1) < 1e-6:
         return f"In {where} both bounds are attained: {what} **equals** them."
     lower = "nothing is known from below"
@@ -90,6 +89,8 @@ def causes_finding(result: Result) -> str:
     tops = told.loc[told.groupby("layer")["measured"].idxmax()]
     if (tops["layer"] == tops["cause"]).all():
         low, high = words.percent(tops["measured"].min()), words.percent(tops["measured"].max())
+        if tops["measured"].min() > 1 - 1e-9:
+            return "**All** of the variance of minus Hessian comes from the bend of the parameter's own layer."
         much = low if low == high else f"{low} to {high}"
         whose = "The variance of minus Hessian comes from the bend of the parameter's **own layer**"
         return f"{whose}: {much} of it, layer by layer. Later layers add the rest."
@@ -113,12 +114,13 @@ def split_finding(result: Result, rows: pd.DataFrame, part: str, layer: int, lab
         float(one["label"]) / whole,
         float(one["label"] * labels) / float(one["input"]) if one["input"] > 0 else math.inf,
     )
+    if share == 0:
+        which = f"the {NAMES[part]}".replace("the minus", "minus")
+        return f"In {where} labels play no part: {which} varies with the inputs alone."
     text = (
         f"In {where}, with {words.count_of(labels, 'label')} per fresh input, **{words.percent(share)}** of the variance of the "
         f"{NAMES[part]} comes from the labels and the rest from the inputs."
     ).replace("the minus Hessian", "minus Hessian")
-    if ratio == 0:
-        return f"{text} More labels change nothing."
     if math.isfinite(ratio) and ratio >= 1:
         return (
             f"{text} Both are equal at about **{words.number(ratio, 2)}** labels per input; beyond that, draw inputs."
@@ -139,5 +141,5 @@ def needed_finding(result: Result) -> str:
     unit = "labels" if spec.pairs == "fixed" else "pairs of input and label"
     return (
         f"For 95 % of all parameters within {spec.relative_error * 100:g} % of F, each with {spec.confidence * 100:g} % "
-        f"confidence: {words.joined(said)} {unit}."
+        f"confidence, {unit} needed: {', '.join(said)}."
     )

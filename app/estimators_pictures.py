@@ -162,7 +162,8 @@ def samples(result: Result, spec: Spec, dark: bool) -> list[Picture]:
     sample = "one label at one of these inputs" if spec.pairs == "fixed" else "a fresh input with one label"
     caption = (
         f"Points: samples that suffice for 95 % of a layer's parameters; line: from half of them to all, over "
-        f"{networks(result)}; {law}. A sample is {sample}."
+        f"{networks(result)}; {law}. A sample is {sample}. Best mixture: of both estimates of the same label, with the best weight "
+        "at every input, a limit for what mixing can do."
     )
     known = table["most"].notna().any()
     chart = parts.needed(table, dark) if known else None

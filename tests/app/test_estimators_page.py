@@ -84,7 +84,7 @@ def test_the_calculator_and_the_layer_of_the_page(open_page):
     table = estimators.needed(Spec(width=6, samples=20, seeds=2, relative_error=0.2, confidence=0.9)).table
     count = int(table[(table["layer"] == 0) & (table["estimator"] == "score")]["most"].iloc[0])
     text = " ".join(element.value for element in page.markdown)
-    assert f"within 20 % of F, each with 90 % confidence: squared score **{count:,}**" in text
+    assert f"within 20 % of F, each with 90 % confidence, labels needed: squared score **{count:,}**" in text
     assert "**Trust the squared score" in text
     page = open_page("estimators", view="bounds", L=2, ly=9, n=6, N=20, S=1)
     assert page.session_state["ly"] == 3

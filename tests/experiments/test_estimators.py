@@ -164,9 +164,13 @@ def test_data_dead_networks_and_confident_ones_give_numbers(tmp_path):
         estimators.Spec(**SMALL | {"width": 1, "hidden_layers": 8}, activation="relu", bias_variance=0.0, input_dim=2)
     )
     sure = estimators.run(estimators.Spec(**SMALL, weight_variance=100.0, activation="linear"))
-    for result in (own, digits, dead, sure):
+    even = estimators.run(
+        estimators.Spec(**SMALL | {"outputs": 1}, likelihood="bernoulli", weight_variance=1e-6, bias_variance=0.0)
+    )
+    for result in (own, digits, dead, sure, even):
         for table in result.tables.values():
             assert not np.isinf(table.select_dtypes("number").to_numpy(dtype=float)).any()
+    assert {verdict.word for verdict in even.verdicts} == {"agrees", "no prediction"}
     assert {verdict.word for verdict in sure.verdicts} == {"agrees", "no prediction"}
     assert any("a few rare ones carry it" in verdict.sentence for verdict in sure.verdicts)
     assert digits.tables["points"]["fisher"].gt(0).all()

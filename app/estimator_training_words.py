@@ -65,7 +65,8 @@ def finding(result: Result) -> str:
     fits = result.tables["training"]
     accuracy = float(fits[fits["epoch"] == last]["accuracy"].mean())
     after = "Before training" if last == 0 else f"After {words.count_of(last, 'epoch')}"
-    said.append(f"{after} the networks classify {words.percent(accuracy)} of their images right.")
+    who = "the network classifies" if layers["seed"].nunique() == 1 else "the networks classify"
+    said.append(f"{after} {who} {words.percent(accuracy)} of the images right.")
     return " ".join(said)
 
 

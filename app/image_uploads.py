@@ -69,7 +69,7 @@ def path() -> str:
 
 def uploader() -> None:
     """Two fields: what is in them is taken over once both are there and fit together."""
-    most = IDX_MAX_BYTES // 1_000_000
+    most = st.get_option("server.maxUploadSize")
     st.file_uploader("Images: IDX, also .gz", key=IMAGES, max_upload_size=most, on_change=_take)
     st.file_uploader("Their labels: IDX, also .gz", key=LABELS, max_upload_size=most, on_change=_take)
     fault = st.session_state.get(_FAULT, "")

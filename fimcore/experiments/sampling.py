@@ -56,12 +56,14 @@ def cost(spec: Spec) -> Cost:
     samples, outputs, units = sample_count(spec), spec.outputs, layout.units
     own = units[spec.shown_layer - 1]
     held = min(samples * input_bytes(layout, 8), PART_BYTES) + 8 * 2 * samples * outputs * own
-    held += 8 * (4 * samples * outputs**2 + 12 * spec.draws * outputs + 3 * spec.draws * spec.seeds)
+    held += 8 * (
+        12 * samples * outputs + 12 * max(spec.draws, MOST_CURVE_DRAWS) * outputs + 8 * spec.draws * spec.seeds
+    )
     later = units[spec.shown_layer : -1]
     flops = 2 * pass_flops(layout, samples, outputs)
     flops += 8.0 * samples * own * sum(n * m for n, m in zip((own, *later), (*later, outputs), strict=True))
     drawn = spec.draws * spec.seeds + (DRAWN_POINTS + 2) * min(spec.draws * spec.seeds, MOST_CURVE_DRAWS)
-    flops += ENTRY_FLOPS * outputs * (2 * drawn + 2 * EXACT_POINTS * samples * outputs) + 2e9
+    flops += ENTRY_FLOPS * outputs * (6 * drawn + 8 * EXACT_POINTS * samples) + 2e9
     values = min(samples * 2 ** min(outputs, MOST_SIGNS), MOST_VALUES)
     held += 8 * 6 * values
     flops += 20 * ENTRY_FLOPS * values

@@ -144,11 +144,7 @@ def _label_atoms(parameter: Parameter) -> tuple[Atoms | NoLaw, Atoms | NoLaw]:
         why = NoLaw(f"{inputs:,} inputs with {classes:,} classes each are too many to go through")
         return why, why
     if isinstance(family, Categorical):
-        every = [family.score(outputs, torch.full((inputs,), label)) for label in range(classes)]
-        slopes, bends = (
-            torch.stack([(each * score).sum(dim=1) for score in every], dim=1)
-            for each in (parameter.first, parameter.second)
-        )
+        slopes, bends = parameter.centred(parameter.first), parameter.centred(parameter.second)
         chances = torch.softmax(outputs, dim=1)
     else:
         sets = torch.tensor(list(product((0.0, 1.0), repeat=classes)), dtype=outputs.dtype).T

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -54,28 +55,39 @@ class Parameter:
             self, outputs=sharpness * self.outputs, first=sharpness * self.first, second=sharpness * self.second
         )
 
-    @property
+    @cached_property
     def probes(self) -> Tensor:
-        """m = B J with B^T B = Q: F = |m|^2 at every input, (N, R)."""
-        root = self.likelihood.output_fisher_root(self.outputs)
-        return torch.bmm(root, self.first[:, :, None])[:, :, 0]
+        """m = B J with B^T B = Q: F = |m|^2 at every input, (N, C)."""
+        return self.rooted(self.first)
 
-    @property
+    @cached_property
     def fisher(self) -> Tensor:
         """F = J^T Q J: (N,)."""
         return self.probes.square().sum(dim=1)
 
-    @property
+    @cached_property
     def variances(self) -> dict[str, Tensor]:
         """Of one label (or one probe) at every input, (N,) each: V1 = E(J.s)^4 - F^2, V2 = C^T Q C, 2 (F^2 - sum m^4)."""
         fourth = self.likelihood.fourth_moment(self.outputs, self.first[:, :, None])[:, 0]
-        root, probes = self.likelihood.output_fisher_root(self.outputs), self.probes
-        fisher = probes.square().sum(dim=1)
         return {
-            "score": (fourth - fisher.square()).clamp(min=0),
-            "hessian": along_root(root, self.second[:, :, None])[:, 0],
-            "probe": 2 * (fisher.square() - probes.pow(4).sum(dim=1)).clamp(min=0),
+            "score": (fourth - self.fisher.square()).clamp(min=0),
+            "hessian": self.rooted(self.second).square().sum(dim=1),
+            "probe": 2 * (self.fisher.square() - self.probes.pow(4).sum(dim=1)).clamp(min=0),
         }
+
+    def rooted(self, vectors: Tensor) -> Tensor:
+        """B v with B^T B = Q for one direction v at every input, (N, C), without the C x C matrices."""
+        if isinstance(self.likelihood, Gaussian):
+            return vectors / self.likelihood.variance**0.5
+        if isinstance(self.likelihood, Bernoulli):
+            return vectors * (torch.sigmoid(self.outputs) * torch.sigmoid(-self.outputs)).sqrt()
+        return torch.softmax(self.outputs, dim=1).sqrt() * self.centred(vectors)
+
+    def centred(self, vectors: Tensor) -> Tensor:
+        """v.s for every class: v_y - sum_c p_c v_c, seen from the most probable class, so that no digit cancels there."""
+        chances = torch.softmax(self.outputs, dim=1)
+        apart = vectors - vectors.gather(1, chances.argmax(dim=1, keepdim=True))
+        return apart - (chances * apart).sum(dim=1, keepdim=True)
 
     @property
     def confidence(self) -> float:

@@ -65,7 +65,7 @@ def finding(result: Result) -> str:
     fits = result.tables["training"]
     accuracy = float(fits[fits["epoch"] == last]["accuracy"].mean())
     after = "Before training" if last == 0 else f"After {words.count_of(last, 'epoch')}"
-    who = "the network classifies" if layers["seed"].nunique() == 1 else "the networks classify"
+    who = "the networks classify" if len(set(fits["seed"])) > 1 else "the network classifies"
     said.append(f"{after} {who} {words.percent(accuracy)} of the images right.")
     return " ".join(said)
 

@@ -25,7 +25,7 @@ from fimcore.parameters import ParameterLayout
 START = 0.6  # where step 0 stands on a logarithmic axis
 SHARPNESS, TOP = "Sharpness of the loss", "λ_max of F"
 # A run that leaves for good would flatten everything before: nothing is drawn further than this above the start.
-HIGHEST = 1e4
+HIGHEST = 1e6
 
 
 def places(steps: ArrayLike) -> NDArray[np.float64]:
@@ -36,8 +36,7 @@ def places(steps: ArrayLike) -> NDArray[np.float64]:
 
 def _over_steps(dark: bool, y: str, last: int, log_y: bool, height: int = 300) -> go.Figure:
     made = style.figure(dark=dark, x="Step (updates made)", y=y, height=height, log_x=True, log_y=log_y)
-    ticks = [10**power for power in range(len(str(max(1, last))))]
-    texts = [f"{tick:,}" for tick in ticks]
+    ticks, texts = style.log_ticks(1, max(1, last))
     made.update_xaxes(tickmode="array", tickvals=[START, *ticks], ticktext=["0", *texts])
     made.update_xaxes(range=[np.log10(START * 0.9), np.log10(max(last, 1.2) * 1.08)])
     return made

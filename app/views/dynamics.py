@@ -197,7 +197,7 @@ lessons.show(QUESTION)
 page.chips(
     QUESTION,
     [
-        ("Start above the line: catapult", {"task": "teacher", "opt": "sgd", "eta": 1.5, "T": 500}),
+        ("Start above the line: catapult", {"task": "teacher", "opt": "sgd", "eta": 1.5}),
         ("Stay far below", {"opt": "sgd", "eta": 0.2}),
         ("Too large: diverge", {"task": "teacher", "opt": "sgd", "eta": 4.0}),
         ("With momentum", {"opt": "momentum", "eta": 0.5}),

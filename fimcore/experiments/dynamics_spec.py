@@ -80,7 +80,7 @@ class Spec(NetworkSpec):
     ]
     steps: Annotated[
         int,
-        Field(1000, ge=1, le=20_000, description="Updates of the run."),
+        Field(500, ge=1, le=20_000, description="Updates of the run."),
         Control("Steps", "T", "steps", options=(20, 50, 100, 200, 500, 1000, 2000, 5000), group="Run"),
     ]
     damping: Annotated[

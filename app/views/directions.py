@@ -47,7 +47,7 @@ def pictures(result: Result) -> None:
         f"The direction of a structure A is (A + λ)⁻¹ g with the gradient g of the loss, λ = {damping} "
         f"of F's mean diagonal. Cosine with (F + λ)⁻¹ g: in the metric of F, {METRIC}, and Euclidean. Error: ‖F − A‖ / ‖F‖. "
         f"Points: averages over {words.count_of(int(table['seeds'].max()), 'network')}; lines: smallest to largest; dashed: "
-        "mean-field prediction, where there is one. What keeps more numbers stands higher."
+        "mean-field prediction for all inputs of their law, where there is one. What keeps more numbers stands higher."
     )
     for _, row in table[(table["note"] != "") & table["cosine"].isna()].iterrows():
         st.caption(

@@ -82,8 +82,8 @@ def below_layers(result: Result, spec: Spec) -> None:
     )
     st.markdown(unit_layer_words.verdict_table(table))
     st.caption(
-        "Share of the matrix that is wrong beyond noise. Agrees: zero within two standard errors over the networks; close: at most "
-        "10 %; disagrees: more."
+        "Share of the matrix that is wrong beyond noise. Agrees: no more than chance over the networks (99 %, Student's t); "
+        "close: at most 10 %; disagrees: more."
     )
     dead = int(table.groupby("layer")["dead"].first().sum())
     if dead:

@@ -21,7 +21,7 @@ from torch import Tensor
 from fimcore.budget import Budget
 from fimcore.experiments.cost import Cost, admit, layout_for, machine_speed, pass_flops, rows_per_input
 from fimcore.experiments.directions_spec import DAMPINGS, FACTORISING, KINDS, Spec, flops, held_bytes, left_out
-from fimcore.experiments.directions_tables import Measured, summarise
+from fimcore.experiments.directions_tables import Measured, population_error, summarise
 from fimcore.experiments.result import Result
 from fimcore.experiments.setting import (
     factors_of,
@@ -32,11 +32,12 @@ from fimcore.experiments.setting import (
     network_of,
     sample_count,
 )
-from fimcore.fisher import Factors, Origin, from_factors
+from fimcore.fisher import Factors, Origin, block_norms_from_factors, from_factors
 from fimcore.fisher.approximation_error import identity_error, relative_error
 from fimcore.fisher.direction_cosines import cosines
 from fimcore.fisher.exact_inverse import ExactInverse, exact_inverse
 from fimcore.fisher.unit_closed_form import unit_closed_form
+from fimcore.norms import BlockNorms
 from fimcore.parameters import ParameterLayout
 from fimcore.training import mean_gradient
 
@@ -145,7 +146,8 @@ def _network(spec: Spec, number: int, left: dict[str, str]) -> Iterator[tuple[fl
         wanted.append(exact.solve(gradient, damping * unit))
         yield _exact_flops(spec) * place / len(spec.swept) / whole, None
     directions = torch.stack(wanted, dim=1)
-    aim = _Aim(made, gradient, directions, made.jacobian_product(directions), unit)
+    norms = block_norms_from_factors(made, unbiased=True) if made.samples > 1 else None
+    aim = _Aim(made, gradient, directions, made.jacobian_product(directions), unit, norms)
     done = _exact_flops(spec)
     for kind in kinds:
         for share, found in aim.measure(spec, kind, number, exact, norm):
@@ -171,6 +173,7 @@ class _Aim:
     directions: Tensor
     outputs: Tensor
     unit: float
+    norms: BlockNorms | None
 
     def measure(
         self, spec: Spec, kind: str, number: int, exact: ExactInverse, norm: float
@@ -195,7 +198,8 @@ class _Aim:
         in_metric = cosines(self.made.jacobian_product(found), self.outputs)
         euclidean = cosines(found, self.directions)
         values = (_array(in_metric), _array(euclidean))
-        yield 1.0, Measured(kind, spec.seed + number, *values, own_error, build, seconds, reason)
+        of_all = float("nan") if self.norms is None else population_error(kind, self.norms)
+        yield 1.0, Measured(kind, spec.seed + number, *values, own_error, build, seconds, reason, of_all)
 
 
 def _array(values: Tensor) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from fimcore.experiments import predicted
 from fimcore.experiments.cost import layout_for
 from fimcore.experiments.directions_spec import KINDS, Spec, numbers
 from fimcore.experiments.result import Verdict, verdict
-from fimcore.experiments.setting import input_dimension
+from fimcore.experiments.setting import input_dimension, sample_count
 from fimcore.norms import BlockNorms
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,7 @@ class Measured:
     build_seconds: float
     solve_seconds: float
     reason: str = ""
+    population_error: float = np.nan
 
     @classmethod
     def nothing(cls, kind: str, seed: int, dampings: int, reason: str) -> Measured:
@@ -59,6 +60,7 @@ def summarise(
                 "cosine": each.cosines[chosen],
                 "euclidean": each.euclidean[chosen],
                 "error": each.error,
+                "population_error": each.population_error,
                 "build_seconds": each.build_seconds,
                 "solve_seconds": each.solve_seconds,
                 "note": each.reason,
@@ -66,7 +68,7 @@ def summarise(
             for each in measured
         ]
     )
-    norms = predicted.norms(spec)
+    norms = _norms(spec)
     structures = _structures(spec, points, left, norms)
     tables = {
         "structures": structures,
@@ -75,6 +77,15 @@ def summarise(
         "points": points,
     }
     return tables, _verdicts(spec, points, structures, norms.reason)
+
+
+def _norms(spec: Spec) -> predicted.PredictedNorms:
+    """Predicted block norms, where they are about this setting."""
+    found = predicted.norms(spec)
+    reason = found.reason or predicted.too_deep(spec)
+    if not reason and sample_count(spec) < 2:
+        reason = "One input says nothing about all inputs of its law."
+    return predicted.PredictedNorms(None, reason) if reason else found
 
 
 def _structures(
@@ -93,6 +104,7 @@ def _structures(
             "seeds": int(np.isfinite(own["cosine"].to_numpy(np.float64)).sum()),
             "rank_cosine": np.nan,
             "rank_error": np.nan,
+            "population_error": _over_seeds("error", own["population_error"].to_numpy(np.float64))["error"],
             "predicted_error": _predicted_error(spec, kind, norms.norms),
             "numbers": numbers(layout, kind),
             "build_seconds": own["build_seconds"].median(),
@@ -172,9 +184,12 @@ def _sweep(spec: Spec, measured: list[Measured]) -> pd.DataFrame:
 
 
 def _predicted_error(spec: Spec, kind: str, norms: BlockNorms | None) -> float:
-    """sqrt(1 - kept share of |F|_F^2), from the predicted block norms of the population; nan for what keeps no blocks."""
-    if norms is None or spec.estimator != "exact":
-        return np.nan
+    """`population_error` of the predicted block norms; nan where there is no prediction."""
+    return np.nan if norms is None or _unlike(spec) else population_error(kind, norms)
+
+
+def population_error(kind: str, norms: BlockNorms) -> float:
+    """sqrt(1 - kept share of |F|_F^2) of what keeps blocks, from block norms of all inputs; nan for what keeps none."""
     layers = np.arange(norms.layers)
     kept = {
         "block_tridiagonal": norms.layer_pairs[np.abs(layers[:, None] - layers) <= 1].sum(),
@@ -185,16 +200,22 @@ def _predicted_error(spec: Spec, kind: str, norms: BlockNorms | None) -> float:
     return float(np.sqrt(max(1 - kept / whole, 0.0))) if kept is not None and whole > 0 else np.nan
 
 
+def _unlike(spec: Spec) -> str:
+    """Why predicted and measured errors are not of the same thing; empty where they are."""
+    if spec.estimator == "score":
+        return "The prediction is about the exact matrix; sampled labels add noise to every entry."
+    return "" if spec.estimator == "exact" else "The prediction is about the exact matrix."
+
+
 def _verdicts(spec: Spec, points: pd.DataFrame, structures: pd.DataFrame, reason: str) -> tuple[Verdict, ...]:
     """Errors of what keeps blocks against predicted block norms; of the cosines there is no prediction, and it says why."""
     found = [Verdict("Cosines", "no prediction", f"Cosines: no prediction here, because {NO_COSINES}.")]
-    if spec.estimator == "score":
-        reason = reason or "The prediction is about the exact matrix; sampled labels add noise to every entry."
+    reason = reason or _unlike(spec)
     for kind in ("block_tridiagonal", "layer_blocks", "unit_blocks"):
-        own = points.loc[points["structure"] == kind, "error"].to_numpy(np.float64)
+        own = points.loc[points["structure"] == kind, "population_error"].to_numpy(np.float64)
         if len(own):
             expected = float(structures.loc[structures["structure"] == kind, "predicted_error"].iloc[0])
-            found.append(verdict(f"Frobenius error of {KINDS[kind].words}", own, expected, reason))
+            found.append(verdict(f"Frobenius error of {KINDS[kind].words}, for all inputs", own, expected, reason))
     found.append(
         Verdict("Other errors", "no prediction", f"Other Frobenius errors: no prediction here, because {NO_ERROR}")
     )

@@ -16,6 +16,9 @@ from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.experiments.setting import InputMoments, architecture_of, input_moments, sample_count
 from fimcore.norms import BlockNorms
 
+# Depth over width from which single networks have little to do with their average.
+DEEPEST = 0.5
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -57,6 +60,14 @@ def _norms(architecture: Architecture, moments: InputMoments, output_scale: floa
     if not np.isfinite(norms.layer_pairs).all():
         return PredictedNorms(None, "Signals overflow at this depth and weight variance.")
     return PredictedNorms(norms)
+
+
+def too_deep(spec: NetworkSpec) -> str:
+    """Why a comparison at this depth over width says nothing; empty where it does. Theory is to first order in that ratio."""
+    ratio = spec.hidden_layers / spec.width
+    if ratio <= DEEPEST:
+        return ""
+    return f"Depth over width is {ratio:.2g}; the prediction is to first order in it and is trusted up to {DEEPEST:g}."
 
 
 def norms(spec: NetworkSpec) -> PredictedNorms:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from fimcore import meanfield
+from fimcore.experiments.predicted import too_deep
 from fimcore.experiments.result import FEWEST_SEEDS, Verdict, verdict
 from fimcore.experiments.setting import architecture_of, input_moments
 from fimcore.experiments.unit_forms import COVARIANCE, ISOTROPIC, OWN
@@ -24,6 +26,7 @@ from fimcore.number_words import count_of, percent
 FloatArray = NDArray[np.float64]
 
 CLOSE = 0.1
+SURE = 0.99
 OVERFLOW = "Signals overflow at this depth and weight variance."
 DEAD = "No unit of this layer moves an output at these inputs: their blocks are zero."
 MATRIX_WORDS = {ALONE: "the unit alone", NETWORK: "the unit in its network"}
@@ -108,7 +111,7 @@ def _compared(
         "low": root(_of(np.min, wrong)),
         "high": root(_of(np.max, wrong)),
         "noise": root(_of(np.mean, noise)),
-        "visible": root(2 * float(wrong.std(ddof=1)) / math.sqrt(len(wrong))) if len(wrong) > 1 else math.nan,
+        "visible": root(_chance(wrong)) if len(wrong) > 1 else math.nan,
         "seeds": len(wrong),
         "dead": sum(each.dead for each in found),
         "predicted": 0.0 if not reason else math.nan,
@@ -123,12 +126,18 @@ def root(square: float) -> float:
     return math.sqrt(max(square, 0.0)) if math.isfinite(square) else math.nan
 
 
+def _chance(wrong: FloatArray) -> float:
+    """How far above 0 the mean of these values lies by chance in one of a hundred cases; they are few, hence Student's t."""
+    quantile = float(student.ppf(SURE, len(wrong) - 1))
+    return quantile * float(wrong.std(ddof=1)) / math.sqrt(len(wrong))
+
+
 def _of(average: Callable[[FloatArray], np.floating], values: FloatArray) -> float:
     return float(average(values)) if len(values) else math.nan
 
 
 def _verdict(spec: Spec, layer: int, matrix: str, form: str, wrong: FloatArray, noise: FloatArray) -> Verdict:
-    """agrees: what is left without noise is zero within two standard errors; close: at most 10 %; else disagrees."""
+    """agrees: what is left without noise may be chance (99 %); close: at most 10 %; else disagrees."""
     quantity = f"Layer {layer}, {MATRIX_WORDS[matrix]}, {FORM_WORDS[form]}"
     if matrix == NETWORK and outside(spec):
         return Verdict(quantity, "no prediction", f"{quantity}: no prediction here. {outside(spec)}")
@@ -139,7 +148,7 @@ def _verdict(spec: Spec, layer: int, matrix: str, form: str, wrong: FloatArray, 
     if len(wrong) < FEWEST_SEEDS:
         word = "too few seeds to say"
     # a hundredth of a per cent is rounding, not a finding
-    elif wrong.mean() <= max(2 * wrong.std(ddof=1) / math.sqrt(len(wrong)), 1e-8):
+    elif wrong.mean() <= max(_chance(wrong), 1e-8):
         word = "agrees"
     else:
         word = "close" if left <= CLOSE else "disagrees"
@@ -191,7 +200,7 @@ def _finite_mean(values: FloatArray) -> float:
 
 def _factors(spec: Spec, kept: list[Measured]) -> tuple[pd.DataFrame, list[Verdict]]:
     """E S_i / A_0: mean over units beside s_w C g_1 / n with g_1 the gradient of the layer above, and the spread over units."""
-    reason, rows, verdicts = outside(spec), [], []
+    reason, rows, verdicts = outside(spec) or too_deep(spec), [], []
     mean, between = [math.nan] * spec.hidden_layers, [math.nan] * spec.hidden_layers
     if not reason:
         moments = input_moments(spec)

@@ -142,6 +142,30 @@ def test_of_the_cosines_there_is_no_prediction_and_it_says_why():
     assert sampled.table["predicted_error"].isna().all()
 
 
+def test_few_inputs_are_held_against_what_all_inputs_would_show():
+    """The error of eight inputs is not that of the law of inputs; what is compared with theory is, up to noise."""
+    spec = directions.Spec(width=8, hidden_layers=2, samples=8, bias_variance=0.0, seeds=16)
+    points = directions.run(spec).tables["points"]
+    own = points[points["structure"] == "layer_blocks"]
+    truth = []
+    for number in range(spec.seeds):
+        network = network_of(spec, number)
+        x = fc.inputs.gaussian(count=2000, dim=8, seed=99)
+        dense, layout = fc.fisher(network, x).dense(), network.layout
+        kept = sum(dense[layout.layer_slice(i), layout.layer_slice(i)].square().sum() for i in (1, 2, 3))
+        truth.append(float((1 - kept / dense.square().sum()).sqrt()))
+    far = own["population_error"].to_numpy() - np.array(truth)
+    assert abs(far.mean()) < 3 * far.std(ddof=1) / 4
+    biased = own["error"].to_numpy() - np.array(truth)
+    assert biased.mean() > 3 * biased.std(ddof=1) / 4
+
+
+def test_deeper_than_wide_has_no_prediction():
+    result = directions.run(directions.Spec(width=4, hidden_layers=3, samples=20, seeds=4))
+    assert {each.word for each in result.verdicts} == {"no prediction"}
+    assert any("Depth over width is 0.75" in each.sentence for each in result.verdicts)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -96,6 +96,16 @@ def test_the_closed_form_by_hand(isotropic):
     assert row["factor"] == pytest.approx(strength / a0)
 
 
+def test_an_exact_statement_is_not_refuted_by_chance():
+    """Four networks of eight units: the exact form of a unit alone in layer 1 disagrees in one case of a hundred at most."""
+    words = []
+    for seed in range(0, 48, 4):
+        result = unit.run(unit.Spec(width=8, samples=20, hidden_layers=1, seed=seed))
+        words += [v.word for v in result.verdicts if v.quantity == "Layer 1, the unit alone, exact covariance"]
+    assert len(words) == 12
+    assert words.count("disagrees") <= 1
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sin"])
 def test_many_units_and_one_unit_are_the_same_formula(activation):
     spec = unit.Spec(**SMALL, activation=activation, input_dim=3)

@@ -130,8 +130,8 @@ def curves(table: pd.DataFrame, sharpness: float, dark: bool) -> go.Figure:
     """Standard deviation of one draw over F against sharpness: exact lines, drawn points, the present setting."""
     made = style.figure(
         dark=dark,
-        x="Sharpness β of the predictions" + (", and their mean largest probability" if confident(table) else ""),
-        y="Standard deviation of one draw / F",
+        x="Sharpness β" + (", mean top probability" if confident(table) else ""),
+        y="Deviation of one draw / F",
         log_x=True,
         log_y=True,
         height=420,

@@ -103,11 +103,10 @@ def _why_exact(result: Result, winner: str, rows: list[dict[Any, Any]], last: in
 
 def winner_table(result: Result) -> str:
     """Who wins where, layer by layer, as a table in Markdown."""
-    layers, last = result.tables["layers"], spec_of(result).layers
-    shares = layers[layers["quantity"] == "negative"].set_index("layer")["measured"]
+    last = spec_of(result).layers
     lines = [
-        "| Layer | Varies less | SD, Hessian ÷ score | Score better for | Negative |",
-        "|---|---|---|---|---|",
+        "| Layer | Varies less | SD, Hessian ÷ score | Score better for |",
+        "|---|---|---|---|",
     ]
     order = sorted(result.tables["winners"].to_dict("records"), key=lambda row: row["layer"] or last + 1)
     for row in order:
@@ -119,10 +118,9 @@ def winner_table(result: Result) -> str:
         elif row["winner"] == "none":
             ratio = "neither varies"
         what = {"varies": "depends on the network", "equal": "both alike", "none": "neither varies"}
-        negative = words.percent(float(shares[layer])) if layer else ""
         lines.append(
             f"| {name} | **{NAMES.get(row['winner'], what.get(row['winner'], ''))}** | {ratio} | "
-            f"{words.percent(row['score_wins'])} | {negative} |"
+            f"{words.percent(row['score_wins'])} |"
         )
     return "\n".join(lines)
 

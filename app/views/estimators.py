@@ -97,8 +97,7 @@ def details(result: Result) -> None:
         st.markdown(estimators_words.winner_table(result))
         st.caption(
             "Score: squared score; Hessian: minus Hessian. Varies less: by the layer's mean variance, in every network, else it "
-            "depends. SD: geometric mean over the networks (smallest to largest). Better for: share of parameters. Negative: "
-            "share of labels for which minus Hessian is below zero."
+            "depends. SD: geometric mean over the networks (smallest to largest). Better for: share of parameters."
         )
     if spec.view in ("deviations", "bounds"):
         with st.expander("What was checked", key="estimators-checks"):

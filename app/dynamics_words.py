@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import words
@@ -149,13 +151,15 @@ def read_out(snapshots: pd.DataFrame) -> list[list[tuple[str, str]]]:
     return found
 
 
-def troubles(result: Result) -> list[tuple[str, tuple[str, dict[str, object]] | None]]:
+def troubles(result: Result) -> list[tuple[str, tuple[str, dict[str, Any]] | None]]:
     """What went wrong, with the setting that helps."""
-    found: list[tuple[str, tuple[str, dict[str, object]] | None]] = []
+    found: list[tuple[str, tuple[str, dict[str, Any]] | None]] = []
     row, spec = result.tables["outcomes"].iloc[0], result.spec
     assert isinstance(spec, Spec)
     if row["outcome"] == "diverged":
-        remedy = ("Use 0.9 of the largest stable step", {"eta": 0.9}) if spec.share > 0.9 else None
+        remedy: tuple[str, dict[str, Any]] | None = ("Use 0.9 of the largest stable step", {"eta": 0.9})
+        if spec.share <= 0.9:
+            remedy = None
         found.append(
             (
                 f"The run of seed {row['seed']} diverged at step {row['diverged_at']:.0f}; nothing is measured after it.",

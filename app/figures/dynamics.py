@@ -172,8 +172,8 @@ def spectra(eigenvalues: pd.DataFrame, steps: Sequence[int], dark: bool) -> go.F
 def block_ratios(ratios: pd.DataFrame, layers: int, last: int, dark: bool) -> go.Figure:
     """Entries between units over entries inside them, by layer."""
     made = _over_steps(dark, "Between / inside", last, False, 250)
-    for index, (layer, own) in enumerate(ratios.groupby("layer")):
-        name = "Outputs" if int(layer) == layers else f"Layer {layer}"
+    for index, layer in enumerate(sorted({int(each) for each in ratios["layer"]})):
+        own, name = ratios[ratios["layer"] == layer], "Outputs" if layer == layers else f"Layer {layer}"
         style.measured(
             made, places(own["step"]), own["rms_ratio"], name, dark=dark, index=index,
             hovertemplate=f"{name}, step %{{x:.0f}}: %{{y:.3g}}<extra></extra>",

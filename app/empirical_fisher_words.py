@@ -49,9 +49,14 @@ def sets(result: Result) -> str:
 def field(result: Result) -> str:
     """How far off the first direction with the empirical Fisher is, at its worst start."""
     table = result.table
-    cosines = table[table["flow"] == "empirical"].groupby(["theta_1", "theta_2"])["cosine"]
-    worst = cosines.mean().idxmin()
-    mean, spread = cosines.mean()[worst], cosines.std(ddof=1)[worst] if result.spec.seeds > 1 else 0.0
+    cosines = table[table["flow"] == "empirical"].pivot_table(
+        index="seed", columns=["theta_1", "theta_2"], values="cosine"
+    )
+    values = cosines.to_numpy(dtype=float)
+    place = int(values.mean(axis=0).argmin())
+    worst = [float(level[place]) for level in zip(*cosines.columns, strict=True)]
+    mean = float(values[:, place].mean())
+    spread = float(values[:, place].std(ddof=1)) if len(values) > 1 else 0.0
     sense = "away from the optimum" if mean < 0 else "far from the direct way"
     return (
         "The natural gradient of linear regression points straight at the optimum from everywhere. With the empirical Fisher "

@@ -20,7 +20,7 @@ SLOW = 2.0  # times the loss of the best: has not arrived
 
 def share_of(result: Result, estimator: str) -> str:
     """ "26 of 40 runs (95 % interval 50 to 78 %)"."""
-    row = result.table.set_index("estimator").loc[estimator]
+    row = result.table[result.table["estimator"] == estimator].to_dict("records")[0]
     interval = f"95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %"
     return f"**{int(row['blown_up'])} of {words.count_of(result.spec.seeds, 'run')}** ({interval})"
 

@@ -107,7 +107,7 @@ def lengths(field: pd.DataFrame, dark: bool) -> go.Figure:
     made = style.figure(dark=dark, x="Distance to the optimum", y="Length of the step", height=360)
     for flow in FLOWS:
         own, index = field[field["flow"] == flow], PLACES[flow]
-        made.add_scatter(
+        made.add_scattergl(
             x=own["distance"], y=own["length"], name=NAMES[flow], mode="markers",
             marker={"color": style.series(index, dark), "size": 6, "symbol": style.MARKERS[index], "opacity": 0.8},
             hovertemplate="distance %{x:.2f}: length %{y:.2f}<extra></extra>",
@@ -127,10 +127,9 @@ def diagram(orbits: pd.DataFrame, ratio: float, dark: bool) -> go.Figure:
         marker={"color": style.series(PLACES["empirical"], dark), "size": 2}, hoverinfo="skip",
     )  # fmt: skip
     cycle = np.linspace(2, 4, 50)
-    for number, (x, y) in enumerate(
-        (([0.0, 2.0], [0.0, 0.0]), (cycle, np.sqrt(cycle / 2 - 1)), (cycle, -np.sqrt(cycle / 2 - 1)))
-    ):
-        style.theory(made, x, y, "Derived", dark=dark, showlegend=number == 0)
+    style.theory(made, [0.0, 2.0], [0.0, 0.0], "Derived", dark=dark)
+    for sign in (1, -1):
+        style.theory(made, cycle, sign * np.sqrt(cycle / 2 - 1), "Derived", dark=dark, showlegend=False)
     top = 1.25 * float(orbits["residual"].abs().max())
     for edge in (2, 4, 5):
         made.add_vline(x=edge, line={"color": style.quiet(dark), "width": 1})

@@ -26,8 +26,8 @@ def planes(
     model: str, arrays: dict[str, NDArray[np.float64]], paths: pd.DataFrame, shares: pd.DataFrame, dark: bool
 ) -> go.Figure:
     """A panel an estimator: contours of the loss, every seed's way faintly, the first seed's boldly."""
-    counts = shares.set_index("estimator")
-    titles = [f"<b>{NAMES[name]}</b><br>{counts.loc[name, 'blown_up']} blow up" for name in ESTIMATORS]
+    counts = dict(zip(shares["estimator"], shares["blown_up"].tolist(), strict=True))
+    titles = [f"<b>{NAMES[name]}</b><br>{counts[name]} blow up" for name in ESTIMATORS]
     blank = style.figure(dark=dark, x="", y="", height=640)
     made = make_subplots(
         2,

@@ -34,7 +34,7 @@ def violations(page) -> list:
         "/estimator_training?n=4&L=1&S=1&ep=5&N=50&M=10",
         "/toy_descent?S=4&T=20",
         "/sampling?n=4&S=2&N=20&nd=100",
-        "/empirical_fisher?S=2&view=field",
+        "/empirical_fisher?S=2",
         "/report?n=16&S=4&N=20",
         "/about",
         "/?out=softmax&n=9999",

@@ -21,7 +21,7 @@ PAGES = {
     "/estimator_training?n=4&L=1&S=1&ep=5&N=50": "better as training goes on",
     "/toy_descent?S=4&T=20": "Fisher estimate",
     "/sampling?n=4&S=2&N=20&nd=100": "one draw",
-    "/empirical_fisher?S=2&view=field": "stand in for the Fisher",
+    "/empirical_fisher?S=2": "stand in for the Fisher",
     "/report?n=64&S=4&N=50": "mean-field",
     "/about": "",
 }

@@ -231,7 +231,16 @@ page.chips(
             {"opt": ("ngd_exact", "ngd_layer", "ngd_unit", "ngd_closed_form", "ngd_quasi_diagonal", "kfac")},
         ),
         ("How much does the step size matter?", {"view": "rates"}),
-        ("Off the plateau", {"task": "plateau", "view": "race", "opt": ("sgd", "adam", "ngd_exact", "kfac")}),
+        (
+            "Off the plateau",
+            {
+                "task": "plateau",
+                "view": "race",
+                "opt": ("sgd", "adam", "ngd_exact", "ngd_unit"),
+                "lam_exact": 0.03,
+                "lam_unit": 0.03,
+            },
+        ),
         ("Too large a step", {"task": "teacher", "view": "race", "act": "linear", "eta_sgd": 0.8}),
     ],
 )

@@ -77,16 +77,16 @@ class _Race:
         self.spec, self.used, self.progress, self.began, self.held = spec, used, progress, began, held
         # what the diagonal natural gradient estimates with is not a part of `used`
         self.own = used.model_copy(update={"estimator": spec.estimator})
+        self.runs: list[Run] = []
+        self.reported = time.perf_counter()
         self.starts = [start_of(used, number) for number in range(used.seeds)]
         waiting = (lambda *_: self.tell(0.0, "the networks")) if progress else None
         self.facts = [facts_of(start, waiting) for start in self.starts]
         self.kernels = [kernels(used, start) for start in self.starts] if self.predictable else []
-        self.runs: list[Run] = []
         self.chosen: dict[str, Chosen] = {}
         self.predicted: list[tuple[Any, ...]] = []
         self.weights: dict[str, float] = {name: step_seconds(used, name) for name in used.optimizers}
         self.whole, self.done = used.seeds * sum(self.weights.values()) * self.parts, 0.0
-        self.reported = time.perf_counter()
         self.plain_seconds = 0.0 if "sgd" in used.optimizers else self._plain()
 
     @property
@@ -168,8 +168,8 @@ class _Race:
         """Seconds of an update of plain gradient descent, which does not race."""
         short = self.own.model_copy(update={"steps": TIMED_STEPS, "batch_size": self.used.batch_size})
         tiny = Settings(1e-6, 0.0, 1.0)
-        last = [step.seconds for _ in range(2) for step in runs(short, self.starts[0], "sgd", tiny)][-1]
-        return last / TIMED_STEPS
+        taken = [max(step.seconds for step in runs(short, self.starts[0], "sgd", tiny)) for _ in range(3)]
+        return float(median(taken)) / TIMED_STEPS
 
 
 def _seconds_of(made: list[Run], optimizer: str) -> float:

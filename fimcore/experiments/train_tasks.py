@@ -25,6 +25,9 @@ from fimcore.likelihoods import Categorical, Gaussian
 from fimcore.networks import Network, sample_network
 from fimcore.training import committee_plateau, curve_fitting
 
+# Distance of the two units at the start of the plateau: near enough for gradient descent to linger.
+GAP = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
@@ -49,7 +52,7 @@ def start_of(used: Spec, number: int) -> Start:
         assert made.data.y is not None
         return Start(number, made.network, made.data.x, made.data.y, likelihood)
     if used.task == "plateau":
-        made = committee_plateau(used.samples, seed=used.seed + number)
+        made = committee_plateau(used.samples, GAP, seed=used.seed + number)
         assert made.data.y is not None
         return Start(number, made.network, made.data.x, made.data.y, likelihood)
     if used.task == "table" and not (used.inputs == "csv" and used.target):

@@ -29,7 +29,7 @@ __all__ = ["DAMPINGS", "ESTIMATORS", "RANGES", "STARTS", "TRUTHS", "Spec", "cost
 Progress = Callable[..., object]
 FloatArray = NDArray[np.float64]
 
-DAMPINGS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+DAMPINGS = (0.001, 0.01, 0.03, 0.1, 1.0)
 RANGES = {"linear": ((-4.0, 4.0), (-4.0, 4.0)), "logistic": ((-2.5, 3.5), (-1.5, 4.5))}
 LOW, HIGH = 0.1, 0.9  # of the seeds, where a band ends
 MAP_POINTS, NODES = 61, 80

@@ -71,8 +71,11 @@ def descend(
         _draws(data, drawn, steps, seed) if estimator in ("score", "hessian") else (np.empty(0), np.empty(0))
     )
     columns = data.inputs[..., 0], data.inputs[..., 1]
+    one, two = columns
+    products = one * one, one * two, two * two
     here = np.tile(STARTS[model], (seeds, 1))
     path, train = [here], []
+    matrix = _weighted(products, np.ones_like(one))  # of the linear model at every step
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(steps + 1):
             value, residuals, weights = _looked_at(model, here, columns, data.labels)
@@ -80,9 +83,9 @@ def descend(
             if step == steps:
                 break
             if estimator == "exact":
-                matrix = _weighted(columns, weights)
+                matrix = matrix if model == "linear" else _weighted(products, weights)
             elif estimator == "empirical":
-                matrix = _weighted(columns, residuals**2)
+                matrix = _weighted(products, residuals**2)
             else:
                 part = parts[:, step]
                 if estimator == "hessian":
@@ -129,10 +132,9 @@ def _looked_at(model: Model, here: Array, columns: tuple[Array, Array], labels: 
     return value, mean - labels, small / (1 + small) ** 2
 
 
-def _weighted(columns: tuple[Array, Array], weights: Array) -> Array:
-    """E weight x x^T, (S, 2, 2), for two columns."""
-    one, two = columns
-    a, b, d = (np.einsum("sn,sn,sn->s", weights, x, y) for x, y in ((one, one), (one, two), (two, two)))
+def _weighted(products: tuple[Array, Array, Array], weights: Array) -> Array:
+    """E weight x x^T, (S, 2, 2), from the three products of the two coordinates."""
+    a, b, d = (np.einsum("sn,sn->s", weights, product) for product in products)
     return np.stack([np.stack([a, b], -1), np.stack([b, d], -1)], -2) / weights.shape[1]
 
 

@@ -185,7 +185,7 @@ def rates_line(result: Result) -> str:
     """What step sizes were used, for the line above the charts."""
     summary = result.tables["summary"]
     parts = [f"{WORDS[str(row.optimizer)]} {row.learning_rate:.2g}" for row in summary.itertuples()]
-    searched = " (searched on a network that does not race, unless set by hand)" if summary["searched"].any() else ""
+    searched = " (searched on networks that do not race, unless set by hand)" if summary["searched"].any() else ""
     return f"Step sizes{searched}: {', '.join(parts)}"
 
 

@@ -430,7 +430,7 @@ _OF_QUESTION = {
         "products": "arithmetic of the updates so far, in products of F with a vector over all data",
         "products_to_goal": "the same until the goal (median over seeds in `summary`); empty: not reached",
         "products_per_step": "arithmetic of one update, in products of F with a vector over all data",
-        "searched": "whether the step size was searched, on a network that does not race",
+        "searched": "whether the step size was searched, on networks that do not race",
         "alpha": "what steps are divided by",
         "fewest_steps_to_goal": "over seeds; empty: none arrived",
         "most_steps_to_goal": "over the seeds that arrived",

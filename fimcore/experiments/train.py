@@ -18,7 +18,7 @@ from fimcore.experiments.cost import admit
 from fimcore.experiments.result import Result
 from fimcore.experiments.train_cost import cost, product_flops, step_flops, step_seconds
 from fimcore.experiments.train_predicted import kernels, predicted_losses, reason
-from fimcore.experiments.train_rates import Settings, alpha_of, runs, searched
+from fimcore.experiments.train_rates import TUNING_NETWORKS, Settings, alpha_of, runs, searched
 from fimcore.experiments.train_sensitivity import sensitivity
 from fimcore.experiments.train_spec import OPTIMIZERS, WORDS, Spec, View
 from fimcore.experiments.train_tables import Chosen, Facts, Run, summarise
@@ -34,7 +34,7 @@ SECONDS_BETWEEN_PARTIALS = 0.4
 # Updates of plain gradient descent that are timed where it does not race.
 TIMED_STEPS = 10
 # Of an optimizer's work, in steps: the search against the race.
-SEARCH_STEPS = 4.0
+SEARCH_STEPS = 7.0
 
 
 def facts_of(start: Start, progress: Progress | None = None) -> Facts:
@@ -150,16 +150,16 @@ class _Race:
         return Settings(self.chosen[optimizer].learning_rate, damping, self.chosen[optimizer].alpha)
 
     def _searched(self, optimizer: str, alpha: float) -> float:
-        """The best step size on a network that does not race."""
-        other = start_of(self.used, self.used.seeds)
-        damping = self.used.relative_damping(optimizer) * facts_of(other).mean_diagonal
+        """The best step size on networks that do not race."""
+        others = [start_of(self.used, self.used.seeds + number) for number in range(TUNING_NETWORKS)]
+        relative = self.used.relative_damping(optimizer)
+        tuning = [(other, relative * facts_of(other).mean_diagonal) for other in others]
         done, weight = self.done, self.weights[optimizer] * SEARCH_STEPS
         message = f"step sizes of {WORDS[optimizer]}"
         return searched(
             self.own,
-            other,
+            tuning,
             optimizer,
-            damping,
             alpha,
             lambda share: self.tell(min(1.0, (done + weight * share) / self.whole), message),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fimcore.experiments.cost import Cost, layout_for, machine_speed, pass_flops
 from fimcore.experiments.setting import input_dimension, sample_count
 from fimcore.experiments.train_names import NAMED
-from fimcore.experiments.train_rates import FINALISTS, GRID, first_steps
+from fimcore.experiments.train_rates import FINALISTS, GRID, TUNING_NETWORKS, first_steps
 from fimcore.experiments.train_spec import Spec
 
 STEP_OVERHEAD = 8e-4  # seconds of a step that do not depend on the sizes
@@ -43,7 +43,7 @@ def cost(spec: Spec) -> Cost:
         steps = {optimizer: len(GRID) * count for optimizer, count in steps.items()}
     else:
         first = first_steps(used)
-        searched = len(GRID) * first + FINALISTS * (used.steps - first)
+        searched = len(GRID) * first + FINALISTS * (TUNING_NETWORKS * used.steps - first)
         steps = {name: count + (0 if used.rate(name) else searched) for name, count in steps.items()}
     seconds = sum(count * step_seconds(used, optimizer) for optimizer, count in steps.items())
     return Cost(layout.parameters, 8 * held, seconds + used.seeds * 40 * step_seconds(used, "sgd"))

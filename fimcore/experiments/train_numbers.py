@@ -22,7 +22,7 @@ def _rate(optimizer: str) -> Any:
     """Type of a step size: 0 stands for the search."""
     return Annotated[
         float,
-        Field(0.0, ge=0, le=1000, description="Step size η; searched: the best of eleven on a network of its own."),
+        Field(0.0, ge=0, le=1000, description="Step size η; searched: the best of eleven on networks of its own."),
         Control(
             f"Step size, {SHORT_NAMES[optimizer]}",
             RATE_KEYS[optimizer],

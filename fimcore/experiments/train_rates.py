@@ -1,14 +1,15 @@
-"""Step sizes of a race: a search that each optimizer gets alike, on a network that does not race, and the whole curve over seeds.
+"""Step sizes of a race: a search that each optimizer gets alike, on networks that do not race, and the whole curve over seeds.
 
-Search: eleven rates, half decades from 10^-4 to 10, for a few steps each; the best three go on to the end, and the one with the
-smallest loss is used. Losses below 10^-8 of the start count as equal, and the rate that arrives there first wins.
+Search: eleven rates, half decades from 10^-4 to 10, for a few steps each on one network; in the order of their losses they go on
+to the end there and on a second network, until three have arrived, and the one that did better where it did worse is used.
+Losses below 10^-8 of the start count as equal, and the rate that arrives there first wins.
 Source: Schmidt, Schneider, Hennig, Descending through a Crowded Valley, arXiv 2007.01547 (why optimizers are compared tuned).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fimcore.experiments.setting import architecture_of
@@ -19,9 +20,9 @@ from fimcore.meanfield import ngd_rate
 from fimcore.training import Step, train
 from fimcore.training.rate_search import RATES as GRID
 
-__all__ = ["FINALISTS", "GRID", "Settings", "alpha_of", "first_steps", "runs", "searched"]
+__all__ = ["FINALISTS", "GRID", "TUNING_NETWORKS", "Settings", "alpha_of", "first_steps", "runs", "searched"]
 
-FINALISTS, FIRST_STEPS = 3, 15
+FINALISTS, FIRST_STEPS, TUNING_NETWORKS = 3, 15, 2
 # What lies below this share of the start is a perfect fit, and its digits are rounding.
 PERFECT = 1e-8
 
@@ -101,34 +102,46 @@ class _Trial:
 
     @property
     def key(self) -> tuple[float, float, float]:
-        """Smaller is better."""
-        return max(self.loss, PERFECT * self.start), self.arrived, self.rate
+        """Smaller is better: share of the starting loss, steps to a perfect fit, rate."""
+        return max(self.loss / self.start, PERFECT), self.arrived, self.rate
 
 
 def searched(
     spec: Spec,
-    start: Start,
+    tuning: Sequence[tuple[Start, float]],
     optimizer: str,
-    damping: float,
     alpha: float,
     tell: Callable[[float], object] | None = None,
 ) -> float:
-    """The best rate for an optimizer on this start; the smallest of the grid where every one fails.
+    """The best rate for an optimizer on these starts, each with its damping; the smallest of the grid where every one fails.
 
     tell: called with the share of the search that is done.
     """
-    trials = [_Trial(rate, runs(spec, start, optimizer, Settings(rate, damping, alpha))) for rate in GRID]
-    first = first_steps(spec)
+
+    def trial_of(rate: float, start: Start, damping: float) -> _Trial:
+        return _Trial(rate, runs(spec, start, optimizer, Settings(rate, damping, alpha)))
+
+    trials, first = [trial_of(rate, *tuning[0]) for rate in GRID], first_steps(spec)
     for number, trial in enumerate(trials, start=1):
         trial.follow(first)
         if tell:
             tell(number / (len(trials) + FINALISTS))
-    best = sorted((trial for trial in trials if math.isfinite(trial.loss)), key=lambda trial: trial.key)[:FINALISTS]
-    for number, trial in enumerate(best, start=1):
+    hopeful = sorted((trial for trial in trials if math.isfinite(trial.loss)), key=lambda trial: trial.key)
+    finished: list[tuple[float, float, float]] = []
+    for trial in hopeful:
         if spec.steps > first:
             trial.follow(spec.steps)
-        if tell:
-            tell((len(trials) + number) / (len(trials) + FINALISTS))
-    finished = [trial for trial in best if math.isfinite(trial.loss)]
+        everywhere = [trial]
+        for start, damping in tuning[1:]:
+            # what is lost on one network needs no other
+            if math.isfinite(everywhere[-1].loss):
+                everywhere.append(trial_of(trial.rate, start, damping))
+                everywhere[-1].follow(spec.steps)
+        if all(math.isfinite(each.loss) for each in everywhere):
+            finished.append(max(each.key for each in everywhere))
+            if tell:
+                tell((len(trials) + len(finished)) / (len(trials) + FINALISTS))
+        if len(finished) == FINALISTS:
+            break
     # a rate that falls later shows its own divergence in the race
-    return min(finished, key=lambda trial: trial.key).rate if finished else best[-1].rate if best else GRID[0]
+    return min(finished)[-1] if finished else hopeful[-1].rate if hopeful else GRID[0]

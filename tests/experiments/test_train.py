@@ -113,8 +113,24 @@ def test_the_search_finds_the_best_rate_of_the_grid_on_a_network_that_does_not_r
     for rate in GRID:
         *_, last = train(other.network, (other.x, other.labels), "sgd", rate, 0.0, 20, likelihood=other.likelihood)
         finals[rate] = np.inf if last.diverged else last.loss
-    assert searched(spec, other, "sgd", 0.0, 1.0) == min(finals, key=finals.get)
+    assert searched(spec, [(other, 0.0)], "sgd", 1.0) == min(finals, key=finals.get)
     assert not any(torch.equal(other.x, start_of(spec.effective(), number).x) for number in range(spec.seeds))
+
+
+def test_the_search_takes_what_is_good_on_both_networks(race):
+    """The rate with the smaller of two worse shares of the starting loss; what fails on one network is out."""
+    spec = race.spec.model_copy(update={"steps": 20, "task": "digits"}).effective()
+    others = [start_of(spec, number) for number in (3, 4)]
+    shares = {}
+    for rate in GRID:
+        ends = []
+        for other in others:
+            first, *_, last = train(
+                other.network, (other.x, other.labels), "momentum", rate, 0.0, 20, likelihood=other.likelihood
+            )
+            ends.append(np.inf if last.diverged else last.loss / first.loss)
+        shares[rate] = max(ends)
+    assert searched(spec, [(other, 0.0) for other in others], "momentum", 1.0) == min(shares, key=shares.get)
 
 
 def test_steps_are_divided_by_alpha_where_the_structure_has_one():

@@ -77,6 +77,17 @@ ESTIMATORS = r"""
 | Empirical | the labels of the data | a different matrix, not an estimate of $F$ |
 
 The empirical matrix agrees with $F$ only where the model's distribution is that of the data; for a random network it is not.
+
+**The diagonal from one label.** Two estimators have the mean $F_{ii}$: the squared score, $(\partial_i \ell)^2$, and minus the
+second derivative, $-\partial_i^2 \ell$. With $J = \partial_i f$, $H = \partial_i^2 f$, $Q$ the covariance and $\kappa_4$ the fourth
+cumulant of the statistic that a label adds to the outputs, one label leaves the variances
+
+$$
+V_1 = 2 F_{ii}^2 + \kappa_4[J, J, J, J], \qquad V_2 = H^{\top} Q\, H .
+$$
+
+Neither has to be sampled: all of a unit's parameters share one factor. Minus the second derivative does not vary where an output
+is linear in the parameter, which is the read-out, and with ReLU every layer; it can be negative, the squared score cannot.
 """
 
 PREDICTED = r"""
@@ -129,8 +140,10 @@ VERDICTS = """
 | no prediction | the setting lies outside of what the theory is about; the reason is given |
 
 *The spread* is, for a number (Explore), two standard deviations of the seeds around their mean; for a slope (Width), the 95 %
-interval of the fit over all networks. A limit of step sizes (Train) *agrees* if it tells of every run whether its loss rises
-above the start, and *disagrees* if it is wrong about one.
+interval of the fit over all networks. A limit of step sizes (Race) *agrees* if it tells of every run whether its loss rises
+above the start, and *disagrees* if it is wrong about one. An error that theory says is zero (Units) *agrees* if what is left
+beyond noise may be chance (99 %). Drawn labels (Two estimators, Watch one) *agree* with the exact law if no more than chance
+separates them. The sanity report writes its own rule below its tables.
 """
 
 REFERENCES = (
@@ -162,6 +175,8 @@ REFERENCES = (
     ),
     ("Schoenholz, Gilmer, Ganguli, Sohl-Dickstein", "Deep Information Propagation", "1611.01232"),
     ("Ollivier", "Riemannian metrics for neural networks I: feedforward networks", "1303.0818"),
+    ("Soen, Sun", "Trade-Offs of Diagonal Fisher Information Matrix Estimators", "2402.05379"),
+    ("Soen, Sun", "On the Variance of the Fisher Information for Deep Learning", "2107.04205"),
     (
         "Kunstner, Balles, Hennig",
         "Limitations of the Empirical Fisher Approximation for Natural Gradient Descent",

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jobs
 import pytest
 from streamlit.testing.v1 import AppTest
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
+
+
+@pytest.fixture(autouse=True)
+def jobs_of_this_visit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All pages that are run without a browser share one visit; what a test has left running is not the next one's."""
+    mine = jobs.SessionJobs()
+    monkeypatch.setattr(jobs, "session_jobs", lambda: mine)
+    yield
+    mine.close()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import words
 
+from fimcore.experiments.dynamics_outcomes import BLOWN_UP
 from fimcore.experiments.dynamics_spec import WORDS, Spec
 from fimcore.experiments.result import Result
 
@@ -40,14 +41,18 @@ def _what_happened(row: pd.Series, spec: Spec) -> str:
     first = words.number(row["sharpness_at_start"])
     match row["outcome"]:
         case "diverged":
+            place = f"at step {row['diverged_at']:.0f}"
+            fate = f"left for good: {place} the loss had grown a millionfold."
+            if row["final_loss"] <= BLOWN_UP * row["start_loss"]:
+                fate = f"broke off {place}, at a loss of {words.number(row['final_loss'])}: its gradient is not finite there."
             return (
-                f"**Diverged.** {start} left for good: at step {row['diverged_at']:.0f} the loss had grown a millionfold. "
+                f"**Diverged.** {start} {fate} "
                 + (
                     f"The sharpness began at {first}, {_times(row['sharpness_at_start'] / row['line'])} {level}."
                     if line
                     else ""
                 )
-            )
+            ).strip()
         case "edge":
             reached = f"step {row['reached']:.0f}"
             stays = f"stays between {row['lowest_after']:.2f} and {row['highest_after']:.2f} of it"
@@ -167,5 +172,6 @@ def troubles(result: Result) -> list[tuple[str, tuple[str, dict[str, Any]] | Non
             )
         )
     if row["stopped"]:
-        found.append((str(row["stopped"]), ("Raise the damping to 10", {"lam": 10.0})))
+        unit = "The setting λ counts in units of the mean of F's diagonal at the start."
+        found.append((f"{row['stopped']} {unit}", ("Raise the damping to 10", {"lam": 10.0})))
     return found

@@ -73,11 +73,12 @@ def opening(result: Result) -> str:
     if known.empty:
         return "No step size of the grid lowers the loss of any of them."
     first = known.iloc[0]
-    share = float(first["best_loss"] / first["start_loss"])
+    share = float(first["best_loss"] / first["start_loss"]) if first["start_loss"] > 0 else 0.0
     level = "a perfect fit" if share <= 1.01e-8 else f"a loss of {words.number(float(first['best_loss']))}"
     equal = known[known["best_loss"] <= 1.01 * first["best_loss"]]
     names = words.joined([f"**{WORDS[str(name)]}**" for name in equal["optimizer"]])
-    text = f"Each at its best step size, {names} {'ends' if len(equal) == 1 else 'end'} lowest after {steps} steps, at {level}"
+    ends = f"{'ends' if len(equal) == 1 else 'end'} lowest after {words.count_of(steps, 'step')}"
+    text = f"Each at its best step size, {names} {ends}, at {level}"
     seeds = words.count_of(int(best["seeds"].max()), "seed")
     others = [
         f"{WORDS[str(name)]} {words.number(float(loss))}"

@@ -14,8 +14,6 @@ from fimcore.experiments.result import Result
 from fimcore.experiments.train_names import DAMPING_KEYS, RATE_KEYS, SHORT_NAMES, WORDS
 from fimcore.experiments.train_spec import Spec
 
-# Classification breaks off at a loss of some hundreds; what is far above has simply grown without bound.
-CERTAIN_AND_WRONG = 1e6
 # Step sizes and dampings that are proposed.
 FEWER, MORE = 0.3, (0.1, 1.0, 3.0, 10.0, 100.0)
 COLUMNS = {"steps": "steps_to_goal", "seconds": "seconds_to_goal", "products": "products_to_goal"}
@@ -48,7 +46,7 @@ def opening(result: Result) -> str:
     late = [WORDS[str(name)] for name in summary.loc[summary["steps_to_goal"].isna(), "optimizer"]]
     most = getattr(spec, "steps", 0)
     if arrived.empty:
-        return f"None of them reaches {goal} of the starting loss within {most} steps (median of {seeds})."
+        return f"None of them reaches {goal} of the starting loss within {words.count_of(most, 'step')} (median of {seeds})."
     first = arrived.iloc[0]
     sentence = (
         f"**{_capital(WORDS[str(first['optimizer'])])}** reaches {goal} of the starting loss first, after "
@@ -62,7 +60,7 @@ def opening(result: Result) -> str:
     sentence += "."
     if late:
         verb = "does" if len(late) == 1 else "do"
-        sentence += f" {_capital(words.joined(late))} {verb} not get there within {most} steps."
+        sentence += f" {_capital(words.joined(late))} {verb} not get there within {words.count_of(most, 'step')}."
     return f"{sentence} {_in_seconds(arrived)}".strip()
 
 
@@ -133,17 +131,19 @@ def troubles(result: Result) -> list[Trouble]:
         worse = int((own["final_loss"] > own["start_loss"]).sum())
         if math.isfinite(diverged):
             sentence = f"Loss became infinite at step {diverged:.0f} {said}."
-            last = float(own.sort_values("diverged_at")["final_loss"].iloc[0])
-            if last < CERTAIN_AND_WRONG:
+            ended = own.sort_values("diverged_at").iloc[0]
+            last = float(ended["final_loss"])
+            # in classification the loss is finite where its gradient no longer is
+            if math.isfinite(last) and math.isfinite(ended["final_accuracy"]):
                 sentence = (
                     f"Training broke off at step {diverged:.0f}, at a loss of {words.number(last)} {said}: the outputs are so "
                     "certain, and wrong, that their Fisher matrix is zero to rounding."
                 )
         elif worse:
             sentence = f"Loss ended above its start in {worse} of {words.count_of(len(own), 'seed')} {said}."
+            sentence = f"{sentence} {_stopped(own, limits, result.spec)}".strip()
         elif (own["stopped"] != "").any():
-            ended = own[own["stopped"] != ""].iloc[0]
-            sentence = f"{_capital(WORDS[str(optimizer)])} stopped at step {ended['steps_made']}: {ended['stopped']}"
+            sentence = _stopped(own, limits, result.spec)
             if optimizer in DAMPING_KEYS:
                 found.append(_more_damping(str(optimizer), sentence, result.spec))
                 continue
@@ -151,6 +151,20 @@ def troubles(result: Result) -> list[Trouble]:
             continue
         found.append(_with_remedy(str(optimizer), sentence, rate, limit, result.spec))
     return found
+
+
+def _stopped(own: pd.DataFrame, stability: pd.DataFrame, spec: Any) -> str:
+    """At which step a matrix was singular, and the damping that helps, which is absolute there; empty where none was."""
+    if not (own["stopped"] != "").any():
+        return ""
+    ended = own[own["stopped"] != ""].iloc[0]
+    optimizer = str(ended["optimizer"])
+    text = f"{_capital(WORDS[optimizer])} stopped at step {ended['steps_made']}: {ended['stopped']}"
+    relative = spec.relative_damping(optimizer)
+    if not relative:
+        return text
+    unit = float(stability.loc[stability["seed"] == ended["seed"], "damping"].iloc[0]) / relative
+    return f"{text} The setting λ counts in units of the mean of F's diagonal at the start, here {words.number(unit)}."
 
 
 def _with_remedy(optimizer: str, sentence: str, rate: float, limit: float, spec: Any) -> Trouble:

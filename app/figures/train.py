@@ -1,7 +1,7 @@
 """Figures of the page Race: loss against steps, seconds or Fisher-vector products, one line an optimizer, with its spread.
 
 Line: geometric mean over seeds (losses span many powers of ten); band: smallest to largest seed; dashed: the linearised network.
-A line ends where the first of its seeds diverged, with a cross.
+A line ends where the first of its seeds diverged, or stopped at a singular matrix, with a cross.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Series:
     high: Numbers
     seeds: int
     diverged_at: float
+    stopped_at: float
 
     @property
     def name(self) -> str:
@@ -92,7 +93,10 @@ def _series(optimizer: str, index: int, own: pd.DataFrame, steps: NDArray[np.int
     loss, seconds = (wide[name].to_numpy(np.float64, copy=True) for name in ("loss", "seconds"))
     diverged = own.loc[own["diverged"], "step"]
     diverged_at = float(diverged.min()) if len(diverged) else np.nan
-    loss[~np.isfinite(loss) | (steps >= diverged_at)[:, None]] = np.nan
+    stopped = own.loc[own["stopped"], "step"]
+    stopped_at = float(stopped.min()) if len(stopped) and not stopped.min() >= diverged_at else np.nan
+    ended = (steps >= diverged_at) | (steps > stopped_at)
+    loss[~np.isfinite(loss) | ended[:, None]] = np.nan
     known, timed = np.isfinite(loss).any(axis=1), np.isfinite(seconds).any(axis=1)
     middle, low, high, time = (np.full(len(steps), np.nan) for _ in range(4))
     positive = np.maximum(loss[known], np.finfo(np.float32).tiny)
@@ -100,13 +104,14 @@ def _series(optimizer: str, index: int, own: pd.DataFrame, steps: NDArray[np.int
     low[known], high[known] = np.nanmin(positive, axis=1), np.nanmax(positive, axis=1)
     time[timed] = np.nanmedian(seconds[timed], axis=1)
     made = steps.astype(np.float64)
-    return Series(optimizer, index, made, time, made * per_step, middle, low, high, own["seed"].nunique(), diverged_at)
+    seeds, products = own["seed"].nunique(), made * per_step
+    return Series(optimizer, index, made, time, products, middle, low, high, seeds, diverged_at, stopped_at)
 
 
 def _finished(own: pd.DataFrame) -> pd.DataFrame:
     """Without the seed that is still running, unless it is the first: means over a changing set of seeds would jump."""
     last = own.groupby("seed")["step"].transform("max")
-    over = own.groupby("seed")["diverged"].transform("any")
+    over = own.assign(over=own["diverged"] | own["stopped"]).groupby("seed")["over"].transform("any")
     return own[(last == own["step"].max()) | over]
 
 
@@ -193,7 +198,7 @@ def _draw(made: go.Figure, lines: Sequence[Series], places: Sequence[Numbers], d
     log = made.layout.xaxis.type == "log"
     for line, x in zip(lines, places, strict=True):
         known = np.flatnonzero(np.isfinite(line.middle) & np.isfinite(x))
-        if np.isfinite(line.diverged_at) and len(known):
+        if (np.isfinite(line.diverged_at) or np.isfinite(line.stopped_at)) and len(known):
             at, low, high = (np.log10(v) if log else v for v in (x[known[-1]], every.min(), every.max()))
             level = float(np.clip(line.middle[known[-1]], floor * 1.5, top / 3))
             _cross(made, line, float(x[known[-1]]), level, bool(at - low > 0.6 * (high - low)), dark)
@@ -213,14 +218,15 @@ def _ticks(low: float, high: float) -> dict[str, Any]:
 
 
 def _cross(made: go.Figure, line: Series, x: float, y: float, right: bool, dark: bool) -> None:
-    """The last step before a divergence; its words stay inside the picture."""
+    """The last step before a divergence or a singular matrix; its words stay inside the picture."""
     colour = style.series(line.index, dark)
+    fate, at = ("stopped", line.stopped_at) if np.isfinite(line.stopped_at) else ("diverged", line.diverged_at)
     made.add_scatter(
         x=[x],
         y=[y],
-        name=f"{line.name} diverged",
+        name=f"{line.name} {fate}",
         mode="markers+text",
-        text=[f"diverged at step {line.diverged_at:.0f}"],
+        text=[f"{fate} at step {at:.0f}"],
         textposition="bottom left" if right else "bottom right",
         textfont={"color": style.ink(dark)},
         marker={"color": colour, "size": 14, "symbol": "x", "line": {"color": style.ink(dark), "width": 1}},

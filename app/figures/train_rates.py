@@ -20,7 +20,7 @@ from fimcore.experiments.train_names import OPTIMIZERS, SHORT_NAMES
 def loss_against_rate(rates: pd.DataFrame, optimizers: Sequence[str], *, dark: bool) -> go.Figure:
     """Both axes logarithmic; losses below 10^-8 of the start lie on the lower edge."""
     made = style.figure(dark=dark, x="Step size η", y="Loss after all steps", height=440, log_x=True, log_y=True)
-    places, start = colours(optimizers), float(rates["start_loss"].max())
+    places, start = colours(optimizers), float(rates["start_loss"].max()) or 1.0
     floor = start * LOWEST
     crosses = 1.6 * start
     for optimizer in [name for name in OPTIMIZERS if name in set(rates["optimizer"])]:

@@ -25,7 +25,7 @@ QUESTION = "plateau"
 
 
 def steps_of(result: Result, method: str) -> float:
-    """Steps to leave from the distance nearest to the Spec's, averaged over draws of the inputs."""
+    """Steps to leave from the Spec's distance, averaged over draws of the inputs."""
     assert isinstance(result.spec, Spec)
     table = result.tables["leaving"]
     gaps = table["gap"].unique()

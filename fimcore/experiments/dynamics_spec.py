@@ -112,7 +112,8 @@ class Spec(NetworkSpec):
     ]
 
     @model_validator(mode="after")
-    def _runs(self) -> Spec:
+    def _fits_together(self) -> Spec:
+        """What the task overrides need not fit."""
         check_outputs(self.effective())
         return self
 

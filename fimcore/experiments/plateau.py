@@ -19,7 +19,7 @@ from fimcore.budget import Budget
 from fimcore.experiments.cost import Cost, admit, machine_speed
 from fimcore.experiments.plateau_spec import Spec
 from fimcore.experiments.result import Result, verdict
-from fimcore.training.committee import TEACHER, Committee, Flow
+from fimcore.training.committee import TEACHER, Committee, Flow, natural_direction
 
 __all__ = ["METHODS", "REACH", "TEACHER", "Spec", "cost", "run"]
 
@@ -39,7 +39,7 @@ ENTRY_COST = 2500.0
 
 def cost(spec: Spec) -> Cost:
     """Two methods from every distance, for every draw of the inputs, and the maps."""
-    points = spec.seeds * 2 * (len(GAPS) + 1) * (spec.steps + 1) * 2 + MAP_POINTS**2 + FIELD_POINTS**2
+    points = spec.seeds * 2 * (len(GAPS) + 2) * (spec.steps + 1) * 2 + MAP_POINTS**2 + FIELD_POINTS**2
     return Cost(
         2, 8 * spec.samples * 8 * max(MAP_POINTS**2, len(GAPS)), points * spec.samples * ENTRY_COST / machine_speed()
     )
@@ -124,9 +124,11 @@ def goal_loss(committee: Committee) -> float:
 
 def _leaving(spec: Spec, committee: Committee, number: int) -> pd.DataFrame:
     goal = goal_loss(committee)
+    # the Spec's own distance is one of them
+    gaps = GAPS if np.isclose(GAPS, spec.gap, rtol=1e-3, atol=0).any() else np.sort(np.append(GAPS, spec.gap))
     tables = [
-        pd.DataFrame({"method": method, "seed": spec.seed + number, "gap": GAPS, "steps_to_leave": flow.arrivals(goal)})
-        for method, flow in _runs(spec, committee, GAPS).items()
+        pd.DataFrame({"method": method, "seed": spec.seed + number, "gap": gaps, "steps_to_leave": flow.arrivals(goal)})
+        for method, flow in _runs(spec, committee, gaps).items()
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -135,7 +137,7 @@ def _slopes(spec: Spec, leaving: pd.DataFrame, committees: list[Committee]) -> p
     """Per draw of the inputs: fitted steps per factor e of distance of both methods, and the predicted one of gradient descent."""
     rows = []
     for number, committee in enumerate(committees):
-        own = leaving[(leaving["seed"] == spec.seed + number) & (leaving["gap"] <= SMALL_GAP)]
+        own = leaving[(leaving["seed"] == spec.seed + number) & leaving["gap"].isin(GAPS[GAPS <= SMALL_GAP])]
         row: dict[str, float] = {"seed": spec.seed + number}
         for method in METHODS:
             there = own[own["method"] == method].dropna()
@@ -153,7 +155,7 @@ def _field(spec: Spec, committee: Committee) -> pd.DataFrame:
     axis = np.linspace(*REACH, FIELD_POINTS)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     gradient, fisher = committee.gradient_and_fisher(points)
-    natural = np.linalg.solve(fisher + spec.damping * np.eye(2), gradient[..., None])[..., 0]
+    natural = natural_direction(fisher, gradient, spec.damping)
     tables = []
     for method, direction in (("gradient", -gradient), ("natural", -natural)):
         length = np.linalg.norm(direction, axis=1)

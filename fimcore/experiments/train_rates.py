@@ -103,7 +103,9 @@ class _Trial:
     @property
     def key(self) -> tuple[float, float, float]:
         """Smaller is better: share of the starting loss, steps to a perfect fit, rate."""
-        return max(self.loss / self.start, PERFECT), self.arrived, self.rate
+        # a start that is perfect itself has no shares
+        share = self.loss / self.start if self.start > 0 else 0.0 if self.loss <= 0 else math.inf
+        return max(share, PERFECT), self.arrived, self.rate
 
 
 def searched(

@@ -79,7 +79,8 @@ def best_of(rates: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for optimizer, own in rates.groupby("optimizer", sort=False):
         start = float(own["start_loss"].mean())
-        floored = own.assign(log=np.log(np.maximum(own["loss"], PERFECT * start)))
+        with np.errstate(divide="ignore"):  # a start that is perfect itself
+            floored = own.assign(log=np.log(np.maximum(own["loss"], PERFECT * start)))
         middle = floored.groupby("learning_rate")["log"].agg(lambda logs: logs.mean() if logs.notna().all() else np.nan)
         kept, lost = middle.dropna(), middle.index[middle.isna()]
         row = {"optimizer": optimizer, "seeds": own["seed"].nunique(), "start_loss": start}

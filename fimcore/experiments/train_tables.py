@@ -28,6 +28,7 @@ CURVE_COLUMNS = (
     "residual",
     "gradient_norm",
     "diverged",
+    "stopped",
 )
 PREDICTION_COLUMNS = ("optimizer", "seed", "step", "predicted_loss")
 
@@ -66,6 +67,7 @@ class Run:
                 step.residual,
                 step.gradient_norm,
                 step.diverged,
+                bool(step.stopped),
             )
         )
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
-__all__ = ["TEACHER", "Committee", "Flow"]
+__all__ = ["TEACHER", "Committee", "Flow", "natural_direction"]
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +24,21 @@ TEACHER = (1.5, 0.0)
 # Points worked with at a time, times inputs.
 HELD_ENTRIES = 2_000_000
 STEP = 1e-4
+
+
+def natural_direction(fisher: FloatArray, gradient: FloatArray, damping: float) -> FloatArray:
+    """(F + damping I)^{-1} gradient at every point: (..., 2, 2), (..., 2) -> (..., 2).
+
+    Raises:
+        ValueError: a matrix that is singular to rounding at this damping; the sentence gives one that works.
+    """
+    try:
+        return np.asarray(np.linalg.solve(fisher + damping * np.eye(2), gradient[..., None])[..., 0])
+    except np.linalg.LinAlgError:
+        useful = 100 * float(np.finfo(np.float64).eps) * float(np.nan_to_num(fisher).max())
+        raise ValueError(
+            f"`damping` is {damping:g}, at which the matrix is singular to rounding; give about {useful:.1e} or more."
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +89,17 @@ class Committee:
         return np.einsum("...n,...ni->...i", off, rows) / count, np.einsum("...ni,...nj->...ij", rows, rows) / count
 
     def descend(self, starts: ArrayLike, rate: float, steps: int, damping: float | None = None) -> Flow:
-        """Gradient descent, or with a damping (F + damping I)^{-1} gradient, from every start at once."""
+        """Gradient descent, or with a damping (F + damping I)^{-1} gradient, from every start at once.
+
+        Raises:
+            ValueError: a matrix that is singular to rounding at this damping.
+        """
         points: FloatArray = np.array(starts, dtype=np.float64)
         path, losses = [points], [self.loss(points)]
         for _ in range(steps):
             gradient, fisher = self.gradient_and_fisher(points)
             if damping is not None:
-                gradient = np.asarray(np.linalg.solve(fisher + damping * np.eye(2), gradient[..., None])[..., 0])
+                gradient = natural_direction(fisher, gradient, damping)
             with np.errstate(over="ignore", invalid="ignore"):
                 points = points - rate * gradient
             path.append(points)

@@ -35,7 +35,12 @@ def told(outcome, **changes):
         ("catapult", {"reached": np.nan}, ["Catapulted", "first rises, then falls"]),
         ("catapult", {"rose": False}, ["Came down", "falls all the same", "From step 30 on"]),
         ("above", {"final": 1.8}, ["Above the line", "1.8 times", "not settled"]),
-        ("diverged", {"diverged_at": 7.0}, ["Diverged", "step 7", "0.88 times"]),
+        (
+            "diverged",
+            {"diverged_at": 7.0, "final_loss": np.nan},
+            ["Diverged", "step 7 the loss", "millionfold", "0.88 times"],
+        ),
+        ("diverged", {"diverged_at": 7.0, "final_loss": 90.0}, ["broke off at step 7, at a loss of 90", "0.88 times"]),
         ("finished", {"line": np.nan}, ["1 to 0.010", "no one line"]),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 import train_rates_words
 import train_words
+import words
 from figures import style, train_rates
 from figures import train as figures
 from streamlit.testing.v1 import AppTest
@@ -227,3 +228,46 @@ def test_opening_names_the_clock_winner():
         assert f"On the clock **{train_words.WORDS[quickest]}** is first" in text
     else:
         assert "also first on the clock" in text
+
+
+def test_a_run_that_stopped_at_a_singular_matrix_has_a_marker_and_the_damping_that_helps():
+    spec = Spec(
+        width=8, samples=12, seeds=2, steps=15, activation="linear", optimizers="ngd_unit", lr_ngd_unit=0.5,
+        damping_ngd_unit=1e-6,
+    )  # fmt: skip
+    result = train.run(spec)
+    races, stability = result.tables["races"], result.tables["stability"]
+    assert races["stopped"].str.contains("singular").all()
+    assert races["steps_made"].nunique() == 2
+    (line,) = figures.series(result.tables["curves"])
+    assert (line.seeds, line.stopped_at) == (2, races["steps_made"].min())
+    assert np.isnan(line.middle[line.steps > line.stopped_at]).all()
+    figure = figures.loss_against_steps([line], dark=False)
+    (said,) = [trace.text[0] for trace in figure.data if trace.text is not None]
+    assert said == f"stopped at step {line.stopped_at:.0f}"
+    (trouble,) = train_words.troubles(result)
+    assert "Loss ended above its start in 2 of 2 seeds" in trouble.sentence
+    assert races["stopped"].iloc[0] in trouble.sentence
+    # the message is absolute, the setting is not
+    assert trouble.sentence.endswith(f"here {words.number(stability['damping'].iloc[0] / 1e-6)}.")
+
+
+def test_classification_that_breaks_off_at_a_finite_loss_is_not_said_to_be_infinite():
+    spec = Spec(
+        width=8, samples=12, seeds=1, steps=15, task="digits", optimizers="ngd_exact", lr_ngd_exact=0.5,
+        damping_ngd_exact=1e-6,
+    )  # fmt: skip
+    result = train.run(spec)
+    final = float(result.tables["races"]["final_loss"].iloc[0])
+    assert 1e6 < final < np.inf
+    (trouble,) = train_words.troubles(result)
+    assert f"broke off at step 2, at a loss of {words.number(final)}" in trouble.sentence
+
+
+def test_step_sizes_of_a_start_that_is_perfect_can_be_drawn():
+    dead = {"width": 1, "activation": "relu", "bias_variance": 0, "hidden_layers": 3, "samples": 2, "steps": 1}
+    result = train.run(Spec(**dead, seed=1, seeds=3, view="rates", optimizers="sgd"))
+    figure = train_rates.loss_against_rate(result.tables["rates"], ("sgd",), dark=False)
+    assert all((np.asarray(trace.y, dtype=float) > 0).all() for trace in figure.data)
+    assert "a perfect fit" in train_rates_words.opening(result)
+    assert "after 1 step," in train_rates_words.opening(result)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import fimcore as fc
-from fimcore.experiments import dynamics_tables, load
+from fimcore.experiments import SpecError, dynamics_tables, load, spec_from_mapping
 from fimcore.experiments.dynamics_measured import Camera, Snapshot, edges_of, start_of
 from fimcore.experiments.dynamics_outcomes import Run, outcome_of
 from fimcore.experiments.dynamics_spec import Spec, snapshot_steps
@@ -170,3 +170,10 @@ def test_digits_and_classes_run():
     )
     assert np.isfinite(result.tables["losses"]["accuracy"]).all()
     assert set(result.tables["ratios"]["layer"]) == {1, 2, 3}
+
+
+def test_what_the_digits_set_themselves_is_not_refused():
+    used = spec_from_mapping("dynamics", {"task": "digits", "likelihood": "softmax", "outputs": 1}).effective()
+    assert (used.outputs, used.inputs) == (10, "digits")
+    with pytest.raises(SpecError, match="softmax needs 2 classes"):
+        spec_from_mapping("dynamics", {"task": "teacher", "likelihood": "softmax", "outputs": 1})

@@ -92,3 +92,21 @@ def test_bad_settings_get_one_sentence(settings):
     with pytest.raises(SpecError) as caught:
         spec_from_mapping("plateau", settings)
     assert list(caught.value.faults) == list(settings)
+
+
+@pytest.mark.parametrize("damping", [1e-300, 1e-20])
+def test_a_damping_that_rounding_swallows_gets_a_sentence_with_one_that_works(damping):
+    with pytest.raises(ValueError, match=r"^`damping` is .*singular to rounding; give about \S+ or more\.$") as caught:
+        plateau.run(Spec(damping=damping, seeds=1, samples=20))
+    useful = float(str(caught.value).split("about ")[1].split(" ")[0])
+    assert plateau.run(Spec(damping=useful, seeds=1, samples=20)).complete
+
+
+@pytest.mark.parametrize("gap", [1.0, 2e-9])
+def test_steps_to_leave_are_counted_from_the_distance_that_is_set(gap):
+    result = plateau.run(Spec(gap=gap, seeds=2))
+    own = result.tables["leaving"].query("gap == @gap and seed == 0").set_index("method")["steps_to_leave"]
+    for method, path in result.tables["paths"].groupby("method"):
+        goal = float(result.tables["slopes"]["goal"].iloc[0])
+        assert own[method] == path.loc[path["loss"] <= goal, "step"].min()
+    assert result.tables["slopes"].equals(plateau.run(Spec(seeds=2)).tables["slopes"])

@@ -350,3 +350,15 @@ def test_same_spec_same_numbers(race):
     again = run(Spec(**SMALL))
     assert again.tables["curves"]["loss"].tolist() == race.tables["curves"]["loss"].tolist()
     assert load("train").Spec is Spec
+
+
+def test_a_start_that_is_perfect_already_is_no_fault():
+    """A dead network and a dead teacher: the loss begins at zero, and no share of it exists."""
+    dead = {"width": 1, "activation": "relu", "bias_variance": 0, "hidden_layers": 3, "samples": 2, "steps": 3}
+    used = Spec(**dead, seed=1, seeds=3, optimizers="sgd").effective()
+    starts = [start_of(used, number) for number in range(3)]
+    assert all(mean_loss(start.likelihood, start.network(start.x), start.labels) == 0 for start in starts)
+    assert searched(used, [(start, 0.0) for start in starts], "sgd", 1.0) in GRID
+    assert (run(Spec(**dead, seed=0, seeds=1, optimizers="sgd,ngd_exact")).tables["races"]["final_loss"] >= 0).all()
+    best = run(Spec(**dead, seed=1, seeds=2, optimizers="sgd", view="rates")).tables["best"]
+    assert best["best_loss"].tolist() == [0.0]

@@ -153,7 +153,7 @@ def test_prediction_is_the_linearised_network_with_damping():
         ]
         expected = predicted_losses(made, start, optimizer, settings, 8)
         assert expected[0] == pytest.approx(measured[0])
-        assert np.abs(np.log(expected / measured)).max() < 0.25 * abs(np.log(measured[-1] / measured[0])) + 0.02
+        assert np.abs(np.log(expected / measured)).max() < 0.06 * abs(np.log(measured[-1] / measured[0])) + 0.005
 
 
 def test_prediction_table_holds_what_has_a_rule_and_the_summary_says_why_the_rest_has_none(race):

@@ -11,6 +11,7 @@ import torch
 from brute_force import jacobians
 
 import fimcore as fc
+from fimcore.fisher.dual import dual_matrix
 from fimcore.training import OPTIMIZERS, layer_direction, mean_gradient, root_coordinates, search_learning_rate, train
 from fimcore.training.empirical import CWNGD_MOMENTUM, MBF_EVERY
 from fimcore.training.first_order import FADAM_BETAS, FADAM_EPSILON, SOPHIA_BETAS, SOPHIA_CLIP, SOPHIA_EVERY
@@ -287,6 +288,25 @@ def test_unit_blocks_without_damping_miss_their_rate_and_a_little_damping_mends_
                 assert linear == pytest.approx(0.5, abs=0.02)
     assert max(off[0.0]) > 0.05
     assert np.mean(off[0.01]) < 0.5 * np.mean(off[0.0])
+
+
+def test_at_width_1024_the_linearised_curves_are_those_of_the_sheet():
+    """Half the residual in a step of eta / alpha = 1/2, and descent by the network's own kernel, to three digits."""
+    arch = fc.Architecture((1024, 1024, 1024, 1), "tanh", 1.5, 0.1)
+    network, x = fc.sample_network(arch, 0), fc.inputs.gaussian(16, 1024, 100)
+    labels = fc.sample_network(arch, 200)(x)
+    for optimizer, structure in (("ngd_exact", "exact"), ("ngd_layer", "layer_blocks")):
+        alpha = fc.meanfield.ngd_rate(arch, structure, 16).alpha
+        before, after = (step.residual for step in train(network, (x, labels), optimizer, 0.5, 1e-9, 1, alpha=alpha))
+        assert after / before == pytest.approx(0.5, abs=0.003)
+    kernel = dual_matrix(fc.factors(network, x, fc.Gaussian()), (1, 2, 3))
+    rate = 1 / float(torch.linalg.eigvalsh(kernel)[-1])
+    left = network(x) - labels
+    start = float(left.norm())
+    run = list(train(network, (x, labels), "sgd", rate, steps=5))
+    for step in run[1:]:
+        left = left - rate * kernel @ left
+        assert step.residual / run[0].residual == pytest.approx(float(left.norm()) / start, abs=0.003)
 
 
 # ------------------------------------------------------------------------------------------------------------ batches

@@ -30,6 +30,7 @@ class Step:
         diverged: loss or gradient is not finite; this is then the last step of the run.
         network: the network after `number` updates.
         state: what the optimizer carries besides the network (Adam: its two moments), for `train(..., resume=step)`.
+        optimizer: whose state that is.
         stopped: why no update follows although more were asked for, where the reason is a matrix that became singular.
     """
 
@@ -45,6 +46,7 @@ class Step:
     state: tuple[Tensor, ...] = ()
     stopped: str = ""
     fisher_trace: float = math.nan
+    optimizer: str = ""
 
     def __repr__(self) -> str:
         return f"Step({self.number}, loss {self.loss:.6g}, {self.seconds:.3f} s{', diverged' if self.diverged else ''})"

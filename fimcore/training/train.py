@@ -87,14 +87,19 @@ def train(
     _check_number("alpha", alpha, above_zero=True)
     _check_number("damping", damping)
     for name, value in (("steps", steps), ("seed", seed), ("fisher_every", fisher_every)):
-        if int(value) != value or value < 0:
+        if not math.isfinite(value) or int(value) != value or value < 0:
             raise ValueError(f"`{name}` is {value!r}; give a whole number, 0 or more.")
-    if batch_size is not None and (int(batch_size) != batch_size or batch_size < 1):
+    if batch_size is not None and not (math.isfinite(batch_size) and int(batch_size) == batch_size >= 1):
         raise ValueError(f"`batch_size` is {batch_size!r}; give a whole number of inputs, 1 or more, or None for all.")
     x, labels, family = checked_data(network, data, likelihood)
     if resume is not None and resume.network.widths != network.widths:
         raise ValueError(
             f"`resume` has widths {resume.network.widths}, `network` {network.widths}; give the same ones."
+        )
+    if resume is not None and resume.state and resume.optimizer not in ("", optimizer):
+        raise ValueError(
+            f"`resume` holds the state of {resume.optimizer!r}, not of {optimizer!r}; to go on with another optimizer start "
+            "from `step.network`."
         )
     start = resume or Step(0, math.nan, math.nan, math.nan, math.nan, 0.0, math.nan, False, network)
     settings = Settings(float(learning_rate), float(damping), float(alpha), form, estimator, isotropic)
@@ -162,7 +167,19 @@ def _run(
         measure = fisher_every > 0 and number % fisher_every == 0 and not diverged
         top, trace = _fisher(network, x, likelihood) if measure else (math.nan, math.nan)
         yield Step(
-            number, loss, residual, accuracy, gradient_norm, seconds, top, diverged, network, state, stopped, trace
+            number,
+            loss,
+            residual,
+            accuracy,
+            gradient_norm,
+            seconds,
+            top,
+            diverged,
+            network,
+            state,
+            stopped,
+            trace,
+            optimizer,
         )
         if following is None:
             return

@@ -179,6 +179,9 @@ def test_data_with_labels_and_the_likelihood_they_imply():
         ({"damping": -1.0}, "damping"),
         ({"steps": -1}, "steps"),
         ({"steps": 2.5}, "steps"),
+        ({"steps": math.inf}, "steps"),
+        ({"seed": math.nan}, "seed"),
+        ({"batch_size": math.inf}, "batch_size"),
         ({"fisher_every": -2}, "fisher_every"),
     ],
 )
@@ -209,3 +212,12 @@ def test_a_singular_matrix_is_reported_with_a_damping_that_works(problem):
         list(train(network, (x, labels), "ngd_unit", 0.1, damping=0.0, steps=1, likelihood=likelihood))
     useful = float(str(caught.value).split("give about ")[1].split(" ")[0])
     list(train(network, (x, labels), "ngd_unit", 0.1, damping=useful, steps=1, likelihood=likelihood))
+
+
+def test_a_step_is_not_resumed_with_the_state_of_another_optimizer(problem):
+    network, x, labels, likelihood = problem("gaussian")
+    *_, last = train(network, (x, labels), "adam", 0.01, steps=2, likelihood=likelihood)
+    for other in ("momentum", "sophia", "mbf"):
+        with pytest.raises(ValueError, match="`resume` holds the state of 'adam'"):
+            train(network, (x, labels), other, 0.01, steps=4, likelihood=likelihood, resume=last)
+    assert len(list(train(last.network, (x, labels), "momentum", 0.01, steps=2, likelihood=likelihood))) == 3

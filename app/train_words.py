@@ -206,7 +206,7 @@ def rates_line(result: Result) -> str:
 def settings_label(spec: Spec) -> str:
     """The label of the folded controls says what is set inside."""
     parts = [words.count_of(spec.steps, "step")]
-    if spec.batch_size:
+    if 0 < spec.batch_size < spec.samples:
         parts.append(f"batches of {spec.batch_size}")
     if spec.view == "race":
         chosen = [f"{SHORT_NAMES[name]} {spec.rate(name):g}" for name in spec.optimizers if spec.rate(name)]

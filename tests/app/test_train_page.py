@@ -271,3 +271,8 @@ def test_step_sizes_of_a_start_that_is_perfect_can_be_drawn():
     assert all((np.asarray(trace.y, dtype=float) > 0).all() for trace in figure.data)
     assert "a perfect fit" in train_rates_words.opening(result)
     assert "after 1 step," in train_rates_words.opening(result)
+
+
+def test_the_label_of_the_settings_tells_of_batches_only_where_there_are_some():
+    assert "batches of 20" in train_words.settings_label(Spec(samples=100, batch_size=20))
+    assert "batches" not in train_words.settings_label(Spec(samples=100, batch_size=200))

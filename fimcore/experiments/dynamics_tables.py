@@ -11,7 +11,7 @@ from fimcore.experiments import spectrum_theory
 from fimcore.experiments.dynamics_outcomes import Run, outcome_of, ratios
 from fimcore.experiments.dynamics_spec import Spec
 from fimcore.experiments.predicted import Prediction
-from fimcore.experiments.result import Verdict, verdict
+from fimcore.experiments.result import FEWEST_SEEDS, Verdict, verdict
 from fimcore.experiments.setting import inputs_of, network_of
 from fimcore.number_words import count_of
 
@@ -128,5 +128,7 @@ def verdicts(spec: Spec, runs: Sequence[Run], theory: Prediction) -> tuple[Verdi
     facts = f"{count_of(len(settled), 'run')} ended at most 30 % above it"
     facts += f", {diverged} diverged" if diverged else ""
     facts += f", {wrong} stayed higher" if wrong else ""
-    word = "agrees" if not wrong else "disagrees"
+    # a run that diverges stays nowhere
+    few = len(settled) + wrong < FEWEST_SEEDS
+    word = "too few seeds to say" if few else "agrees" if not wrong else "disagrees"
     return (*found, Verdict(name, word, f"{name}: no run should stay above it; {facts}: {word}."))

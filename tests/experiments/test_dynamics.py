@@ -177,3 +177,11 @@ def test_what_the_digits_set_themselves_is_not_refused():
     assert (used.outputs, used.inputs) == (10, "digits")
     with pytest.raises(SpecError, match="softmax needs 2 classes"):
         spec_from_mapping("dynamics", {"task": "teacher", "likelihood": "softmax", "outputs": 1})
+
+
+def test_few_runs_that_end_somewhere_are_no_agreement():
+    setting = {"width": 4, "samples": 10, "steps": 20, "task": "teacher"}
+    assert dynamics.run(dynamics.Spec(**setting, seeds=3)).verdicts[-1].word == "too few seeds to say"
+    lost = dynamics.run(dynamics.Spec(**setting, seeds=4, share=50.0)).verdicts[-1]
+    assert lost.word == "too few seeds to say"
+    assert "4 diverged" in lost.sentence

@@ -100,7 +100,7 @@ def alt_text(summary: pd.DataFrame, against: str) -> str:
     for _, row in summary.sort_values(column, na_position="last").iterrows():
         name = WORDS[str(row["optimizer"])]
         if row["seeds_diverged"]:
-            parts.append(f"{name} diverged in {row['seeds_diverged']} of {row['seeds']} seeds")
+            parts.append(f"{name} diverged in {row['seeds_diverged']} of {words.count_of(int(row['seeds']), 'seed')}")
         elif math.isnan(row[column]):
             parts.append(f"{name} did not get there")
         else:

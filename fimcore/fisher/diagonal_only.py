@@ -38,9 +38,9 @@ class Diagonal(FisherStructure):
         damped = self.values + damping
         unusable = damped == 0 if not self.positive else damped <= 0
         if bool(unusable.any()):
-            raise ValueError(
-                f"`damping` is {damping:g}, at which {int(unusable.sum())} diagonal entries are zero; give more than that."
-            )
+            count = int(unusable.sum())
+            none_left = "1 diagonal entry is" if count == 1 else f"{count} diagonal entries are"
+            raise ValueError(f"`damping` is {damping:g}, at which {none_left} zero; give more than that.")
         return vector / as_column(damped, vector)
 
     def diagonal(self) -> Tensor:

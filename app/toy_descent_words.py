@@ -67,13 +67,17 @@ def arrival(result: Result) -> str:
 def blow_ups(result: Result) -> str:
     """What the picture against damping says: from which damping on no run of each estimator blows up."""
     swept = result.tables["damping"].pivot_table(index="damping", columns="estimator", values="blown_up")
-    parts = []
+    safe_from, never = [], []
     for name in ESTIMATORS:
         safe = swept.index[(swept[name][::-1].cumsum()[::-1] == 0).to_numpy()]
-        parts.append(
-            f"{NAMES[name]} from λ = {words.number(float(safe[0]))}" if len(safe) else f"{NAMES[name]} at no λ here"
-        )
-    return f"No run blows up with {words.joined(parts)}."
+        if len(safe):
+            safe_from.append(f"{NAMES[name]} from λ = {words.number(float(safe[0]))}")
+        else:
+            never.append(NAMES[name])
+    said = [f"No run blows up with {words.joined(safe_from)}."] if safe_from else []
+    if never:
+        said.append(f"Runs blow up even at the largest λ here with {words.joined(never)}.")
+    return " ".join(said)
 
 
 def variance(result: Result) -> str:

@@ -204,11 +204,17 @@ def _added(one: Atoms, other: Atoms) -> Atoms:
 
 
 def _merged(values: FloatArray, weights: FloatArray) -> Atoms:
-    """Values that are the same to rounding become one."""
+    """Values that are the same to rounding, of their own size or of the mean size, become one.
+
+    Beside the largest value, which may be rare and huge, all others would be the same. Values of different sign stay apart:
+    where predictions are certain, most are next to zero, and their sign is counted.
+    """
     order = np.argsort(values, kind="stable")
     values, weights = values[order], weights[order]
-    scale = float(np.abs(values).max(initial=0.0))
-    first = np.concatenate([[True], np.diff(values) > 1e-11 * scale])
+    size = np.abs(values)
+    scale = np.maximum(float(weights @ size), np.maximum(size[1:], size[:-1]))
+    apart = (np.diff(values) > 1e-11 * scale) | ((values[:-1] < 0) & (values[1:] >= 0))
+    first = np.concatenate([[True], apart])
     return values[first], np.add.reduceat(weights, np.flatnonzero(first))
 
 

@@ -36,6 +36,12 @@ def test_lost_runs_get_a_sentence_and_a_picture():
         assert np.isfinite(chart.layout.yaxis.range).all()
 
 
+def test_what_blows_up_at_every_damping_is_said_so():
+    text = said.blow_ups(toy_descent.run(Spec(model="linear", rate=10, seeds=3)))
+    assert text.startswith("No run blows up with the empirical Fisher from")
+    assert text.endswith("even at the largest λ here with the squared score, minus Hessian and the exact Fisher.")
+
+
 def test_every_estimator_has_a_panel_with_its_count():
     result = toy_descent.run(Spec(seeds=5))
     chart = figures.planes("linear", dict(result.arrays), result.tables["paths"], result.table, dark=True)

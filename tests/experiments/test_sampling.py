@@ -273,6 +273,13 @@ def test_data_that_do_not_fit_the_family_leave_out_their_labels_and_dead_paramet
         assert not np.isinf(table.select_dtypes("number").to_numpy(dtype=float)).any()
 
 
+def test_a_rare_huge_value_does_not_merge_all_others():
+    spec = sampling.Spec(sharpness=64.0, weight_variance=3.0, **{**SMALL, "samples": 50, "width": 8, "input_dim": 0})
+    rows = sampling.run(spec.model_copy(update={"draws": 1000})).tables["summary"]
+    row = rows[(rows["estimator"] == "hessian") & (rows["labels"] == "model")].iloc[0]
+    assert abs(row["negative"] - row["drawn_negative"]) < 4 * math.sqrt(0.25 / row["estimates"])
+
+
 def test_refusals_progress_and_partial_results():
     with pytest.raises(fc.BudgetError, match="is the limit here"):
         sampling.run(sampling.Spec(), limits=fc.Budget(10_000, 1.0))

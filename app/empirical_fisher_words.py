@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import words
 
-from fimcore.experiments.empirical_fisher import DATA_SETS, STARTS, Spec
+from fimcore.experiments.empirical_fisher import DATA_SETS, SETTLE, STARTS, Spec
 from fimcore.experiments.result import Result
 
 SETTLES = {
@@ -90,10 +90,15 @@ def ends(result: Result) -> str:
         if len(counts) == 1 and spec.seeds > 1
         else f"{int(counts.iloc[0])} of {spec.seeds} starts"
     )
+    settles = SETTLES[first]
+    late = int((result.table["residual"] > 1e-6).sum())
+    if spec.rate < spec.noise and late:
+        who = f"{late} of {words.count_of(spec.seeds, 'start')}"
+        settles = f"approach the optimum too slowly to be there after {SETTLE:,} steps"
     exact = "arrives" if spec.rate < 2 else "**diverges**" if spec.rate > 2 else "alternates forever"
     return (
         f"At η = {spec.rate:g} and s² = {spec.noise:g}, steps with the empirical Fisher from {who} "
-        f"**{SETTLES[first]}**. With the exact Fisher the same step size {exact}."
+        f"**{settles}**. With the exact Fisher the same step size {exact}."
     )
 
 

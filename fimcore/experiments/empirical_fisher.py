@@ -23,7 +23,7 @@ from fimcore.training import scalar_map
 from fimcore.training.misspecified import DATA_SETS, Comparison, compare, limit
 from fimcore.training.preconditioned_flows import FLOWS, STARTS, TIMES, directions, follow
 
-__all__ = ["DATA_SETS", "FLOWS", "KINDS", "REACH", "STARTS", "Spec", "cost", "kind_of", "run"]
+__all__ = ["DATA_SETS", "FLOWS", "KINDS", "REACH", "SETTLE", "STARTS", "Spec", "cost", "kind_of", "run"]
 
 Progress = Callable[..., object]
 FloatArray = NDArray[np.float64]
@@ -209,6 +209,12 @@ def _cycle(spec: Spec, ends: pd.DataFrame) -> Verdict:
         return Verdict(
             quantity, "no prediction", f"{quantity}: no prediction here. From η = 4 s² on the two-cycle is not stable."
         )
+    # Small steps follow dr/dt = -eta r / (r^2 + s^2), so that r^2 / 2 + s^2 log r falls by eta a step.
+    farthest = float(ends["start"].abs().max())
+    asked = (farthest**2 / 2 + spec.noise * max(np.log(farthest / SAME), 0)) / spec.rate
+    if ratio < 1 and asked > SETTLE:
+        slow = f"no prediction here. Steps this small need about {asked:,.0f} of them, and {SETTLE:,} were made."
+        return Verdict(quantity, "no prediction", f"{quantity}: {slow}")
     expected = float(np.sqrt(max(spec.rate / 2 - spec.noise, 0)))
     apart = float(np.abs(ends["residual"] - expected).max())
     facts = f"{quantity}: measured {ends['residual'].mean():.4f} ({spec.seeds} starts), predicted {expected:.4f}"

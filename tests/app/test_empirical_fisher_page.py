@@ -21,6 +21,12 @@ def test_data_sets_are_told_apart_and_small_samples_without_an_optimum_are_said(
     assert np.isfinite(figures.eigenvalues(tiny.table, False).layout.xaxis.range).all()
 
 
+@pytest.mark.parametrize("rate", [1e-6, 0.1])
+def test_steps_too_small_to_arrive_are_said_to_be_slow(rate):
+    text = said.finding(empirical_fisher.run(Spec(view="map", rate=rate, noise=20, seeds=20)))
+    assert "of 20 starts **approach the optimum too slowly" in text
+
+
 def test_directions_say_the_worst_start_and_three_planes_are_drawn():
     result = empirical_fisher.run(Spec(view="field", seeds=3))
     assert "from (2, 4.5) has cosine **−0." in said.finding(result)

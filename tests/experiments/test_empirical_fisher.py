@@ -66,6 +66,13 @@ def test_what_every_start_ends_in(rate, noise, kind):
     )
 
 
+@pytest.mark.parametrize("rate", [1e-6, 0.02, 0.1])
+def test_steps_too_small_to_arrive_are_no_disagreement(rate):
+    result = empirical_fisher.run(Spec(view="map", rate=rate, noise=20, seeds=20))
+    assert result.table["residual"].max() > 1e-6
+    assert result.verdicts[0].word == "no prediction"
+
+
 def test_the_diagram_has_the_derived_edges():
     kinds = empirical_fisher.run(Spec(view="map", seeds=1)).tables["kinds"].set_index("ratio")["kind"]
     assert set(kinds[:1.99]) == {"optimum"}

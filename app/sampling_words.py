@@ -22,6 +22,8 @@ TITLES = {
 NAMES = {"score": "squared score", "hessian": "minus Hessian", "probe": "probe"}
 # Means this close to F are said to be F.
 CLOSE = 0.02
+# From here on labels are counted by powers of ten.
+MOST_LABELS = 1e9
 
 
 class Card(NamedTuple):
@@ -82,6 +84,8 @@ def panel_words(row: Row, at: str = "all") -> str:
             return f"The data have one label here, so nothing varies: always **{times_f(mean)}**, {bias_words(mean)}."
         return f"Mean over all data pairs **{times_f(mean)}**: the {kind}, {bias_words(mean)}."
     text = f"Mean {times_f(row['drawn_mean'])}, deviation **{times_f(row['drawn_sd'])}** (exact {times_f(row['sd'])})."
+    if math.isnan(row["drawn_sd"]):
+        text = f"One estimate: {times_f(row['drawn_mean'])}; the exact deviation is {times_f(row['sd'])}."
     if row["law"]:
         return f"{text} Law: {row['law']}."
     return f"{text} No exact law: {row['reason']}."
@@ -101,6 +105,11 @@ def beyond(bins: pd.DataFrame) -> float:
     return max(0.0, 1 - float(bins["share"].sum()))
 
 
+def labels_text(count: float) -> str:
+    """Every digit of a number of labels that somebody might draw, three of one that nobody will."""
+    return f"{int(count):,}" if count < MOST_LABELS else words.number(float(count))
+
+
 def cards(summary: pd.DataFrame) -> list[Card]:
     """Labels that each estimator needs, and what no number of data labels can mend."""
     rows, made = rows_of(summary), []
@@ -108,7 +117,7 @@ def cards(summary: pd.DataFrame) -> list[Card]:
         row = rows[key]
         name = NAMES[key[0]]
         about = "N = z² V / (0.1 F)² with z = 1.96 and V the exact variance of one draw, by the normal law."
-        made.append(Card(f"{name[0].upper()}{name[1:]}", f"{int(row['needed']):,}", f"{what} for ± 10 %", about))
+        made.append(Card(f"{name[0].upper()}{name[1:]}", labels_text(row["needed"]), f"{what} for ± 10 %", about))
     data = rows.get(("score", "data"))
     if data is not None:
         about = (

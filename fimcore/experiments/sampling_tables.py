@@ -69,7 +69,8 @@ def summary(
         if (estimator, labels) not in drawn:
             continue
         values = averages(drawn[estimator, labels], averaged)
-        row |= {"estimates": len(values), "drawn_mean": values.mean() / fisher, "drawn_sd": values.std() / fisher}
+        row |= {"estimates": len(values), "drawn_mean": values.mean() / fisher}
+        row["drawn_sd"] = values.std() / fisher if len(values) > 1 else math.nan
         row["drawn_negative"] = float((values < 0).mean())
         if labels == "data":
             row |= {"mean": means[estimator] / fisher, "law": "", "reason": "the data, not a law, decide their labels"}
@@ -170,7 +171,9 @@ def histogram_verdicts(table: pd.DataFrame) -> tuple[Verdict, ...]:
         if math.isfinite(p):
             said.append(f"exact law: p = {number(p, 2)}")
         right = mean <= FAR and not spread > FAR and not p < 1e-3
-        word = "agrees" if right else "disagrees"
+        # without a deviation and without a law, next to nothing was checked
+        silent = right and row["sd"] > 0 and not math.isfinite(spread) and not math.isfinite(p)
+        word = "no prediction" if silent else "agrees" if right else "disagrees"
         made.append(
             Verdict(name, word, f"{name}, {count_of(int(row['estimates']), 'estimate')}: {', '.join(said)}: {word}.")
         )

@@ -97,3 +97,8 @@ def test_the_page_runs_at_odd_settings(settings_, open_page):
         assert "no labels that this family takes" in shown
         assert "layer 3" in shown
     assert math.isclose(float(page.session_state["beta"]), settings_.get("beta", 1))
+
+
+def test_counts_of_labels_nobody_will_draw_are_powers_of_ten():
+    assert said.labels_text(6210) == "6,210"
+    assert said.labels_text(10**52) == "1.00 × 10⁵²"

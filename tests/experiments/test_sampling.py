@@ -290,3 +290,19 @@ def test_refusals_progress_and_partial_results():
     assert [len(given) for given in seen] == [3, 3]
     assert list(result.tables) == ["summary", "bins", "running", "curves"]
     assert isinstance(laws_of(parameter_of(sampling.Spec(**SMALL)))["score"], Law)
+
+
+def test_where_nothing_was_checked_nothing_agrees():
+    rare = sampling.run(sampling.Spec(seeds=2, samples=20, draws=1000, width=4, sharpness=64, weight_variance=100))
+    table = rare.tables["summary"].set_index(["estimator", "labels"])
+    row = table.loc[("score", "model")]
+    assert np.isnan(row["sd_distance"])
+    assert np.isnan(row["fit"])
+    verdict = next(each for each in rare.verdicts if each.quantity == "Draws of the squared score")
+    assert verdict.word == "no prediction"
+
+
+def test_one_estimate_has_no_deviation():
+    result = sampling.run(sampling.Spec(averaged=64, draws=64, seeds=1, samples=20, width=4))
+    assert (result.tables["summary"]["estimates"] == 1).all()
+    assert result.tables["summary"]["drawn_sd"].isna().all()

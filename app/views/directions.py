@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import controls
 import direction_words
-import exports
 import jobs
 import lessons
 import page
-import permalinks
-import plotly.graph_objects as go
 import streamlit as st
 import words
-from figure_export import figure_png, figure_svg
 from figures import directions as figures
 from figures import style
+from picture_export import picture_menu
 
 from fimcore.experiments.directions_spec import Spec
 from fimcore.experiments.result import Result
@@ -55,28 +50,13 @@ def pictures(result: Result) -> None:
         )
 
 
-def export(result: Result, table: str, key: str, title: str, chart: go.Figure, text: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=key,
-        table=table,
-        key=key,
-        label=f"Export {key}",
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
-
-
 def details(result: Result) -> None:
     """What stands below the first pictures, from networks that are measured or were stopped."""
     table, dark, text = result.tables["structures"], page.is_dark(), direction_words.finding(result)
     with st.container(horizontal=True, vertical_alignment="center"):
         title = "Cosine with the exact damped natural gradient, metric of F and Euclidean"
-        export(result, "structures", "cosines", title, figures.cosines(table, dark), text)
-        export(result, "structures", "errors", "Relative Frobenius error", figures.errors(table, dark), text)
+        picture_menu(result, "structures", "cosines", title, figures.cosines(table, dark), text)
+        picture_menu(result, "structures", "errors", "Relative Frobenius error", figures.errors(table, dark), text)
         page.as_table("directions", table)
     st.header("Do both measures rank alike?", anchor=False)
     text = direction_words.rank_finding(result)
@@ -84,7 +64,7 @@ def details(result: Result) -> None:
     chart = figures.ranks(table, dark)
     st.plotly_chart(chart, key="ranks", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "structures", "ranks", "Places by direction and by Frobenius error", chart, text)
+        picture_menu(result, "structures", "ranks", "Places by direction and by Frobenius error", chart, text)
         page.as_table("pairs", result.tables["pairs"], label="Show the pairs")
     st.header("Does damping help?", anchor=False)
     text = direction_words.damping_finding(result)
@@ -93,7 +73,7 @@ def details(result: Result) -> None:
     st.plotly_chart(chart, key="sweep", theme=None, config=style.CHART_CONFIG, alt=text)
     st.caption("Cosine in the metric of F, averaged over the networks. The exact direction changes with λ too.")
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "sweep", "damping", "Cosine against damping", chart, text)
+        picture_menu(result, "sweep", "damping", "Cosine against damping", chart, text)
         page.as_table("sweep", result.tables["sweep"])
     st.header("What does each cost?", anchor=False)
     st.dataframe(

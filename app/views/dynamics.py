@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import controls
@@ -14,12 +13,12 @@ import page
 import permalinks
 import problems
 import streamlit as st
-from figure_export import figure_png, figure_svg
 from figures import dynamics as figures
 from figures import style
 from film import film
 from matrix_view import Frame, Sweep, matrix_view
 from matrix_view import picture as pictures_of_matrices
+from picture_export import picture_menu
 
 from fimcore.experiments.dynamics_spec import Spec
 from fimcore.experiments.result import Result
@@ -142,21 +141,7 @@ def details(result: Result) -> None:
 
 def export(result: Result, key: str, table: str, name: str) -> None:
     """Files of one picture and of the table behind it."""
-    dark, text = page.is_dark(), dynamics_words.finding(result).replace("**", "")
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text)
-
-    def written(write: Any) -> Any:
-        return write(charts(result)[key], TITLES[key], captions, dark)
-
-    exports.export_menu(
-        result,
-        name=name,
-        table=table,
-        key=name,
-        label=f"Export {name}",
-        png=partial(written, figure_png),
-        svg=partial(written, figure_svg),
-    )
+    picture_menu(result, table, name, TITLES[key], lambda: charts(result)[key], dynamics_words.finding(result))
 
 
 def export_last_frame(result: Result) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import controls
 import empirical_fisher_words as said
-import exports
 import jobs
 import lessons
 import page
-import permalinks
 import plotly.graph_objects as go
 import streamlit as st
 import words
-from figure_export import figure_png, figure_svg
 from figures import empirical_fisher as figures
 from figures import style
+from picture_export import picture_menu
 
 from fimcore.experiments.empirical_fisher import FLOWS, Spec
 from fimcore.experiments.result import Result
@@ -25,21 +21,6 @@ QUESTION = "empirical_fisher"
 # Controls of each view, and the fields that it does not depend on.
 CONTROLS = {"sets": ("N",), "field": ("N",), "map": ("eta", "rv")}
 IGNORED = {"sets": ("rate", "noise"), "field": ("rate", "noise"), "map": ("samples",)}
-
-
-def export(result: Result, table: str, key: str, title: str, chart: go.Figure, text: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=key,
-        table=table,
-        key=key,
-        label=f"Export {key}",
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
 
 
 def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
@@ -147,7 +128,7 @@ def buttons(result: Result, entries: list[tuple[str, str, str, go.Figure, str]])
     """Export menus of the pictures, and the main table."""
     with st.container(horizontal=True, vertical_alignment="center"):
         for table, key, title, chart, text in entries:
-            export(result, table, key, title, chart, text)
+            picture_menu(result, table, key, title, chart, text)
         page.as_table("empirical-fisher", result.table)
 
 

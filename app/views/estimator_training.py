@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import controls
 import estimator_training_words
-import exports
 import jobs
 import lessons
 import numpy as np
 import page
 import pandas as pd
-import permalinks
 import plotly.graph_objects as go
 import problems
 import streamlit as st
-from figure_export import figure_png, figure_svg
 from figures import estimator_training as figures
 from figures import style
+from picture_export import picture_menu
 from player import player
 
 from fimcore.experiments.estimator_training_spec import Spec
@@ -125,7 +122,8 @@ def details(result: Result) -> None:
             charts(result, layer),
             strict=True,
         ):
-            export(result, kind, f"{name_of(result, layer)}: {title}", chart)
+            said = estimator_training_words.finding(result)
+            picture_menu(result, "layers", kind, f"{name_of(result, layer)}: {title}", chart, said)
     page.as_table(QUESTION, shown_table(result))
     page.as_table(f"{QUESTION}-crossover", result.tables["crossover"], label="Show the crossovers as table")
 
@@ -133,21 +131,6 @@ def details(result: Result) -> None:
 def shown_table(result: Result) -> pd.DataFrame:
     """Layers beside loss and accuracy."""
     return result.tables["layers"].merge(result.tables["training"], on=["seed", "epoch"])
-
-
-def export(result: Result, kind: str, title: str, chart: go.Figure) -> None:
-    """Files of one picture and of the table behind it."""
-    dark, text = page.is_dark(), estimator_training_words.finding(result).replace("**", "")
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text)
-    exports.export_menu(
-        result,
-        name=kind,
-        table="layers",
-        key=kind,
-        label=f"Export {kind}",
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
 
 
 found = page.spec(QUESTION)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import controls
 import estimators_words
-import exports
 import jobs
 import lessons
 import page
 import pandas as pd
-import permalinks
 import streamlit as st
 from estimators_pictures import Picture, pictures_of
-from figure_export import figure_png, figure_svg
 from figures import style
+from picture_export import picture_menu
 
 from fimcore.experiments import estimators
 from fimcore.experiments.estimators_spec import SHOWN, Spec
@@ -69,18 +66,8 @@ def draw(result: Result) -> None:
 
 def export(result: Result, picture: Picture) -> None:
     """Files of one picture and of the table behind it."""
-    dark, chart = page.is_dark(), picture.chart
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), picture.text.replace("**", ""))
-    drawn = chart is not None
-    exports.export_menu(
-        result,
-        name=picture.key,
-        table=picture.table,
-        key=picture.key,
-        label=f"Export {picture.key.replace('-', ', ')}",
-        png=partial(figure_png, chart, picture.title, captions, dark) if drawn else None,
-        svg=partial(figure_svg, chart, picture.title, captions, dark) if drawn else None,
-    )
+    label = f"Export {picture.key.replace('-', ', ')}"
+    picture_menu(result, picture.table, picture.key, picture.title, picture.chart, picture.text, label)
 
 
 def details(result: Result) -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import controls
-import exports
 import jobs
 import lessons
 import numpy as np
 import page
-import permalinks
 import phase_words
 import plotly.graph_objects as go
 import settings
 import streamlit as st
 import words
-from figure_export import figure_png, figure_svg
 from figures import phase as figures
 from figures import style
+from picture_export import picture_menu
 from tap_points import tap_points
 
 from fimcore.experiments import phase_theory
@@ -70,21 +67,6 @@ def signal_pictures(result: Result) -> None:
             st.caption(f"{worst[0].upper()}{worst[1:]}.")
 
 
-def export(result: Result, key: str, table: str, title: str, chart: go.Figure, text: str, label: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=key,
-        table=table,
-        key=key,
-        label=label,
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
-
-
 def below_signals(result: Result, current: Spec) -> None:
     """What the three pictures mean, their verdicts and their files."""
     assert isinstance(result.spec, Spec)
@@ -104,7 +86,7 @@ def below_signals(result: Result, current: Spec) -> None:
         for quantity, name in SHORT.items():
             chart = figures.signal(result.tables["signal"], quantity, limit_of(result, quantity), dark, residual)
             text = finding(result, quantity)
-            export(result, quantity, "signal", name, chart, text, f"Export {name.lower()}")
+            picture_menu(result, "signal", quantity, name, chart, text, f"Export {name.lower()}")
         page.as_table("signal", result.tables["signal"])
 
 
@@ -180,8 +162,8 @@ def maps(result: Result) -> None:
             st.plotly_chart(chart, key=f"map-{quantity}", theme=None, config=style.CHART_CONFIG, alt=text)
             st.caption(f"{text} {reasons[quantity] if quantity == 'correlation' else ''}".strip())
             name = SHORT[quantity].lower()
-            export(
-                result, f"map-{quantity}", f"{quantity}_map", f"Map of the {name}", chart, text, f"Export {name} map"
+            picture_menu(
+                result, f"{quantity}_map", f"map-{quantity}", f"Map of the {name}", chart, text, f"Export {name} map"
             )
     page.as_table("fixed-points", roots, label="Show the fixed points of the length as table")
 
@@ -222,7 +204,7 @@ drawn = diagram_picture(spec)
 if shown is not None:
     if drawn is not None:
         chart, text = drawn
-        export(shown, "diagram", "depth_scales", "Phase diagram", chart, text, "Export diagram")
+        picture_menu(shown, "depth_scales", "diagram", "Phase diagram", chart, text)
     depth_cards(shown)
     maps(shown)
 lessons.show(QUESTION)

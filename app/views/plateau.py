@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import controls
-import exports
 import jobs
 import lessons
 import numpy as np
 import page
-import permalinks
-import plotly.graph_objects as go
 import streamlit as st
 import words
-from figure_export import figure_png, figure_svg
 from figures import plateau as figures
 from figures import style
+from picture_export import picture_menu
 
 from fimcore.experiments.plateau_spec import Spec
 from fimcore.experiments.result import Result
@@ -54,21 +49,6 @@ def finding(result: Result) -> str:
     return text
 
 
-def export(result: Result, table: str, key: str, title: str, chart: go.Figure, text: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=key,
-        table=table,
-        key=key,
-        label=f"Export {key}",
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
-
-
 def pictures(result: Result) -> None:
     """The plane, and beside it losses and steps to leave."""
     assert isinstance(result.spec, Spec)
@@ -102,9 +82,9 @@ def pictures(result: Result) -> None:
         "across the line. A run has left once its loss is below 5 % of the plateau's."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "field", "plane", "Loss over p and q, and both ways through it", chart, text)
-        export(result, "paths", "loss", "Loss against steps", loss_chart, text)
-        export(result, "leaving", "leaving", "Steps to leave the plateau", leaving_chart, said)
+        picture_menu(result, "field", "plane", "Loss over p and q, and both ways through it", chart, text)
+        picture_menu(result, "paths", "loss", "Loss against steps", loss_chart, text)
+        picture_menu(result, "leaving", "leaving", "Steps to leave the plateau", leaving_chart, said)
         page.as_table("plateau", paths)
     for verdict in result.verdicts:
         st.markdown(f"- {verdict.sentence}")

@@ -5,18 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 import controls
-import exports
 import jobs
 import lessons
 import page
-import permalinks
 import plotly.graph_objects as go
 import sampling_words
 import streamlit as st
 import words
-from figure_export import figure_png, figure_svg
 from figures import sampling as figures
 from figures import style
+from picture_export import picture_menu
 
 from fimcore.experiments import sampling
 from fimcore.experiments.result import Result
@@ -28,21 +26,6 @@ QUESTION = "sampling"
 def plot(figure: go.Figure, key: str, text: str) -> None:
     plain = text.replace("**", "")
     st.plotly_chart(figure, key=key, theme=None, config=style.CHART_CONFIG, alt=plain)
-
-
-def export(result: Result, key: str, table: str, title: str, figure: go.Figure, text: str, label: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=key,
-        table=table,
-        key=key,
-        label=label,
-        png=partial(figure_png, figure, title, captions, dark),
-        svg=partial(figure_svg, figure, title, captions, dark),
-    )
 
 
 def panel(result: Result, estimator: str, labels: str, log: bool) -> None:
@@ -109,7 +92,7 @@ def below_histograms(result: Result, log: bool) -> None:
             figure = figures.histogram(bins, estimator, labels, float(row["drawn_mean"]), dark, spec.averaged, log)
             title, text = sampling_words.TITLES[estimator, labels], sampling_words.panel_words(row, spec.at)
             short = "Probe" if labels == "none" else f"{figures.NAMES[estimator]}, {labels}"
-            export(result, f"draws-{estimator}-{labels}", "bins", title, figure, text, short)
+            picture_menu(result, "bins", f"draws-{estimator}-{labels}", title, figure, text, short)
         page.as_table("summary", result.tables["summary"])
 
 
@@ -129,7 +112,7 @@ def sharpness(result: Result, spec: Spec) -> None:
     )
     st.markdown("\n".join(f"- {verdict.sentence}" for verdict in result.verdicts))
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "curves", "curves", "Deviation against sharpness", figure, text, "Export curves")
+        picture_menu(result, "curves", "curves", "Deviation against sharpness", figure, text)
         page.as_table("curves", table)
 
 
@@ -153,7 +136,7 @@ def running(result: Result) -> None:
         for name, title in figures.NAMES.items():
             text = sampling_words.running_words(table, name)
             figure = figures.running(table, name, limit, dark)
-            export(result, f"running-{name}", "running", f"Mean against draws: {title}", figure, text, title)
+            picture_menu(result, "running", f"running-{name}", f"Mean against draws: {title}", figure, text, title)
         page.as_table("running", table)
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import controls
-import exports
 import jobs
 import lessons
 import page
-import permalinks
 import settings
 import spectrum_captions
 import spectrum_words
 import streamlit as st
-from figure_export import figure_png, figure_svg
 from figures import style
+from picture_export import picture_menu
 from spectrum_pictures import Picture, pictures_of
 
 from fimcore.experiments.result import Result
@@ -103,24 +100,10 @@ def details(result: Result) -> None:
     made = pictures(result)
     with st.container(horizontal=True, vertical_alignment="center"):
         for picture in made:
-            export(result, picture)
+            label = f"Export {picture.title[0].lower()}{picture.title[1:]}"
+            picture_menu(result, picture.table, picture.key, picture.title, picture.chart, picture.text, label)
     for name in dict.fromkeys([*FIRST_TABLES.get(spec.view, ()), *(picture.table for picture in made)]):
         page.as_table(f"spectrum-{name}", result.tables[name], label=TABLES[name])
-
-
-def export(result: Result, picture: Picture) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), picture.text)
-    exports.export_menu(
-        result,
-        name=picture.key,
-        table=picture.table,
-        key=picture.key,
-        label=f"Export {picture.title[0].lower()}{picture.title[1:]}",
-        png=partial(figure_png, picture.chart, picture.title, captions, dark),
-        svg=partial(figure_svg, picture.chart, picture.title, captions, dark),
-    )
 
 
 spec = page.spec(QUESTION)

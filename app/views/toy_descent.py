@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import controls
-import exports
 import jobs
 import lessons
 import page
-import permalinks
 import plotly.graph_objects as go
 import streamlit as st
 import toy_descent_words as said
 import words
-from figure_export import figure_png, figure_svg
 from figures import style
 from figures import toy_descent as figures
+from picture_export import picture_menu
 
 from fimcore.experiments.result import Result
 from fimcore.experiments.toy_descent import Spec
 
 QUESTION = "toy_descent"
-
-
-def export(result: Result, table: str, key: str, title: str, chart: go.Figure, text: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=key,
-        table=table,
-        key=key,
-        label=f"Export {key}",
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
 
 
 def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
@@ -89,10 +70,12 @@ def pictures(result: Result) -> None:
             "Fisher are not sampled. Lines: median; bands: from 10 to 90 % of the seeds."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
-        export(result, "paths", "plane", "Natural gradient with four matrices", planes, text)
-        export(result, "damping", "damping", "Runs that blow up, against damping", damping, said.blow_ups(result))
-        export(result, "losses", "loss", "Test loss against steps", losses, said.arrival(result))
-        export(result, "variances", "variance", "Variance of both diagonal estimates", variances, said.variance(result))
+        picture_menu(result, "paths", "plane", "Natural gradient with four matrices", planes, text)
+        picture_menu(result, "damping", "damping", "Runs that blow up, against damping", damping, said.blow_ups(result))
+        picture_menu(result, "losses", "loss", "Test loss against steps", losses, said.arrival(result))
+        picture_menu(
+            result, "variances", "variance", "Variance of both diagonal estimates", variances, said.variance(result)
+        )
         page.as_table("toy-descent", result.table)
 
 

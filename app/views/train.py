@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import controls
-import exports
 import jobs
 import lessons
 import page
-import permalinks
 import plotly.graph_objects as go
 import problems
 import settings
 import streamlit as st
 import train_rates_words
 import train_words
-from figure_export import figure_png, figure_svg
 from figures import style, train_rates
 from figures import train as figures
+from picture_export import picture_menu
 from player import Chart, player
 
 from fimcore.experiments.result import Result
@@ -113,7 +109,7 @@ def details(result: Result) -> None:
     with st.container(horizontal=True, key="exports"):
         for against in ("steps", second_axis()):
             text = train_words.alt_text(summary, against)
-            export(result, against, "curves", f"Loss against {against}", partial(made_of, result, against), text)
+            picture_menu(result, "curves", against, f"Loss against {against}", partial(made_of, result, against), text)
     page.as_table("train", train_words.shown_table(summary))
 
 
@@ -126,28 +122,8 @@ def rates_details(result: Result) -> None:
     )
     text = train_rates_words.opening(result).replace("**", "")
     with st.container(horizontal=True, key="exports"):
-        export(result, "rates", "rates", "Loss against the step size", partial(rates_chart, result), text)
+        picture_menu(result, "rates", "rates", "Loss against the step size", partial(rates_chart, result), text)
     page.as_table("train-best", train_rates_words.shown_table(result.tables["best"]))
-
-
-def export(result: Result, name: str, table: str, title: str, made: Callable[[], go.Figure], text: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text)
-    exports.export_menu(
-        result,
-        name=name,
-        table=table,
-        key=name,
-        label=f"Export {name}",
-        png=partial(_picture, figure_png, made, title, captions, dark),
-        svg=partial(_picture, figure_svg, made, title, captions, dark),
-    )
-
-
-def _picture(write: Callable[..., Any], made: Callable[[], Any], title: str, captions: list[str], dark: bool) -> Any:
-    """A picture as a file, drawn when it is asked for."""
-    return write(made(), title, captions, dark)
 
 
 def optimizer_choice() -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import controls
 import exports
 import jobs
 import lessons
 import page
-import permalinks
 import plotly.graph_objects as go
 import settings
 import streamlit as st
 import width_words
-from figure_export import figure_png, figure_svg
 from figures import style
 from figures import width as figures
+from picture_export import picture_menu
 
 from fimcore.experiments.result import Result
 from fimcore.experiments.width_observables import NAMES
@@ -82,21 +79,6 @@ def shares_pictures(result: Result) -> None:
     )
 
 
-def export(result: Result, table: str, name: str, label: str, title: str, chart: go.Figure, text: str) -> None:
-    """Files of one picture and of the table behind it."""
-    dark = page.is_dark()
-    captions = exports.caption_lines(result, permalinks.current_address(QUESTION), text.replace("**", ""))
-    exports.export_menu(
-        result,
-        name=name,
-        table=table,
-        key=name,
-        label=label,
-        png=partial(figure_png, chart, title, captions, dark),
-        svg=partial(figure_svg, chart, title, captions, dark),
-    )
-
-
 def details(result: Result, view: str) -> None:
     """What stands below the first picture, from a sweep that is over or was stopped."""
     name, residual = ("mass", False) if view == "shares" else chosen(result)
@@ -106,13 +88,13 @@ def details(result: Result, view: str) -> None:
                 key = f"mass-{layers.split()[0]}"
                 chart = figures.shares(result.tables["mass"], layers, page.is_dark())
                 text = width_words.shares_finding(result)
-                export(result, "mass", key, f"Export {layers}", f"Shares of ‖F‖²: {layers}", chart, text)
+                picture_menu(result, "mass", key, f"Shares of ‖F‖²: {layers}", chart, text, f"Export {layers}")
             page.as_table("mass", result.tables["mass"])
         else:
             table = "ratios" if name == "ratio" else "observables"
             label = "Export ratios" if name == "ratio" else "Export picture"
             chart, text = main_chart(result, name, residual), width_words.finding(result, name)
-            export(result, table, "ratios", label, figures.title_of(name), chart, text)
+            picture_menu(result, table, "ratios", figures.title_of(name), chart, text, label)
             shown = result.tables[table]
             page.as_table("ratios", shown if name == "ratio" else shown[shown["observable"] == name])
     for note in result.tables["notes"]["note"]:

@@ -11,7 +11,8 @@ import pandas as pd
 import words
 
 from fimcore.experiments.critical import critical_weight_variance
-from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES, Spec
+from fimcore.experiments.network_fields import ACTIVATIONS, NAMES
+from fimcore.experiments.phase_spec import Spec
 from fimcore.experiments.phase_theory import Diagram, fixed_point
 
 # A depth scale this many times the depth at hand cannot be told from none.

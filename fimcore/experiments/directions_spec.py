@@ -12,6 +12,7 @@ from fimcore.budget import size_in_words
 from fimcore.experiments.control import Control
 from fimcore.experiments.cost import large
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import Seeds
 from fimcore.parameters import ParameterLayout
 
 # Relative to the mean of F's diagonal: the stops of the control, and the sweep.
@@ -53,11 +54,7 @@ KINDS = {
 class Spec(NetworkSpec):
     """The network of the sidebar, and how strongly F is damped."""
 
-    seeds: Annotated[
-        int,
-        Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
-        Control("Seeds", "S", "slider", step=1, group="Seeds"),
-    ]
+    seeds: Seeds = 4
     damping: Annotated[
         float,
         Field(1e-3, ge=1e-6, le=1e4, description="λ added to F and to every structure, in units of F's mean diagonal."),

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec, check_outputs
+from fimcore.experiments.network_fields import HiddenLayers, TrainingSamples, Width
+from fimcore.experiments.network_spec import NetworkSpec, check_outputs
 
 Optimizer = Literal["sgd", "momentum", "adam", "ngd_exact", "ngd_unit"]
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "momentum", "adam", "ngd_exact", "ngd_unit")
@@ -31,21 +32,9 @@ class Spec(NetworkSpec):
     The tasks curve and digits decide on inputs and outputs: see `effective`.
     """
 
-    width: Annotated[
-        int,
-        Field(16, ge=1, le=4096, description="Units in every hidden layer. Mean-field theory speaks about n → ∞."),
-        Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
-    ]
-    hidden_layers: Annotated[
-        int,
-        Field(2, ge=1, le=12, description="Layers between input and output."),
-        Control("Hidden layers", "L", "slider", step=1, group="Network"),
-    ]
-    samples: Annotated[
-        int,
-        Field(50, ge=2, le=100_000, description="Number of training inputs N; at most the rows of a data set."),
-        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
-    ]
+    width: Width = 16
+    hidden_layers: HiddenLayers = 2
+    samples: TrainingSamples = 50
     seeds: Annotated[
         int,
         Field(4, ge=1, le=32, description="Networks that make the run: pictures show the first, counts speak of all."),

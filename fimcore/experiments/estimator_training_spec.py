@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
-from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
+from fimcore.experiments.network_fields import ACTIVATIONS, NAMES, WIDTH_STEPS, NoDraws, NoEstimator
+from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.inputs import InputError
 
 RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
@@ -54,8 +54,8 @@ class Spec(NetworkSpec):
     likelihood: Annotated[Literal["softmax"], Field("softmax"), Control("Output family", "", "none", group="Output")]
     outputs: Annotated[int, Field(10, ge=10, le=10), Control("Classes", "", "none", group="Output")]
     noise_variance: Annotated[float, Field(1.0, gt=0, le=1e6), Control("Noise variance σ²", "", "none", group="Output")]
-    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]
-    draws: Annotated[int, Field(1, ge=1, le=64), Control("Draws per input", "", "none", group="Estimator")]
+    estimator: NoEstimator = "exact"
+    draws: NoDraws = 1
     seeds: Annotated[
         int,
         Field(3, ge=1, le=8, description="Networks trained, each on images of its own: seed, seed + 1, …"),

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
-from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
+from fimcore.experiments.network_fields import WIDTH_STEPS, AnyActivation, NoDraws, NoEstimator, Outputs, Samples
+from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import Seeds
 
 FAMILIES = ("regression", "softmax", "bernoulli", "poisson", "heteroscedastic")
 FAMILY_NAMES = ("Regression", "Softmax", "Bernoulli", "Poisson", "Mean and variance")
@@ -28,34 +29,18 @@ class Spec(NetworkSpec):
         Field(32, ge=1, le=4096, description="Units in every hidden layer."),
         Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
     ]
-    activation: Annotated[  # type: ignore[assignment]
-        Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"],
-        Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
-        Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
-    ]
-    samples: Annotated[
-        int,
-        Field(100, ge=2, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
-        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
-    ]
+    activation: AnyActivation = "tanh"  # type: ignore[assignment]
+    samples: Samples = 100
     likelihood: Annotated[  # type: ignore[assignment]
         Literal["regression", "softmax", "bernoulli", "poisson", "heteroscedastic"],
         Field("softmax", description="Law of the labels. Mean and variance: regression that learns its noise too."),
         Control("Output family", "out", "select", options=FAMILIES, names=FAMILY_NAMES, group="Output"),
     ]
-    outputs: Annotated[
-        int,
-        Field(10, ge=1, le=4096, description="Number of outputs C, or of classes for softmax (2 or more)."),
-        Control("Outputs C", "k", "steps", options=(1, 2, 3, 5, 10, 16, 32, 64), group="Output"),
-    ]
+    outputs: Outputs = 10
     # Both estimators are compared, each in closed form: neither is chosen, and nothing is drawn.
-    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]
-    draws: Annotated[int, Field(1, ge=1, le=64), Control("Draws per input", "", "none", group="Estimator")]
-    seeds: Annotated[
-        int,
-        Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
-        Control("Seeds", "S", "slider", step=1, group="Seeds"),
-    ]
+    estimator: NoEstimator = "exact"
+    draws: NoDraws = 1
+    seeds: Seeds = 4
     view: Annotated[
         Literal["deviations", "bounds", "units", "causes", "split", "samples"],
         Field("deviations", description="What is drawn; every view is of the same networks."),

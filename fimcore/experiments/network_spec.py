@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from fimcore.experiments.control import Control
+from fimcore.experiments.network_fields import WIDTH_STEPS, HiddenLayers, Outputs, Samples, Width
 from fimcore.experiments.question_spec import QuestionSpec, Seed, Seeds
 
-WIDTH_STEPS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 # What is proposed instead of a width that is too large.
 PROPOSED_WIDTHS = (*WIDTH_STEPS, 1024, 2048)
 INPUT_DIM_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -25,16 +25,8 @@ class NetworkSpec(QuestionSpec):
     # The field that says how wide the largest network is: what a refusal names and proposes to lower.
     size_field: ClassVar[str] = "width"
 
-    width: Annotated[
-        int,
-        Field(16, ge=1, le=4096, description="Units in every hidden layer. Mean-field theory speaks about n → ∞."),
-        Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
-    ]
-    hidden_layers: Annotated[
-        int,
-        Field(3, ge=1, le=12, description="Layers between input and output."),
-        Control("Hidden layers", "L", "slider", step=1, group="Network"),
-    ]
+    width: Width = 16
+    hidden_layers: HiddenLayers = 3
     activation: Annotated[
         Literal["tanh", "relu", "erf", "gelu", "linear"],
         Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
@@ -74,11 +66,7 @@ class NetworkSpec(QuestionSpec):
         Field(0, ge=0, le=4096, description="Coordinates of a random input; 0 means as many as the width."),
         Control("Input dimension d", "d", "steps", options=INPUT_DIM_STEPS, group="Input"),
     ]
-    samples: Annotated[
-        int,
-        Field(1000, ge=2, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
-        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
-    ]
+    samples: Samples = 1000
     data_file: Annotated[
         str,
         Field("", max_length=4096, description="Path of a CSV of numbers, for the input 'csv'."),
@@ -101,11 +89,7 @@ class NetworkSpec(QuestionSpec):
             group="Output",
         ),
     ]
-    outputs: Annotated[
-        int,
-        Field(1, ge=1, le=4096, description="Number of outputs C, or of classes for softmax (2 or more)."),
-        Control("Outputs C", "k", "steps", options=(1, 2, 3, 5, 10, 16, 32, 64), group="Output"),
-    ]
+    outputs: Outputs = 1
     noise_variance: Annotated[
         float,
         Field(1.0, gt=0, le=1e6, description="Variance of the Gaussian noise in regression; F scales with 1/σ²."),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from fimcore.experiments.control import Control
+from fimcore.experiments.network_fields import AnyActivation
 from fimcore.experiments.network_spec import NetworkSpec
-from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
 
 WIDTH_STEPS = (8, 16, 32, 64, 128, 256, 512, 1024)
 FEWEST, SEED_STEPS = 4, (4, 8, 16, 32)
@@ -22,11 +22,7 @@ class Spec(NetworkSpec):
         Field(512, ge=1, le=4096, description="Units in every hidden layer. Mean-field theory speaks about n → ∞."),
         Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
     ]
-    activation: Annotated[  # type: ignore[assignment]
-        Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"],
-        Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
-        Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
-    ]
+    activation: AnyActivation = "tanh"  # type: ignore[assignment]
     samples: Annotated[
         int,
         Field(200, ge=4, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),

@@ -7,8 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
-from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
+from fimcore.experiments.network_fields import (
+    SAMPLE_STEPS,
+    WIDTH_STEPS,
+    AnyActivation,
+    HiddenLayers,
+    NoEstimator,
+    Outputs,
+)
+from fimcore.experiments.network_spec import NetworkSpec
 
 FAMILIES = ("regression", "softmax", "bernoulli")
 FAMILY_NAMES = ("Regression", "Softmax", "Bernoulli")
@@ -23,16 +30,8 @@ HISTOGRAM = ("sharpness", "averaged", *LOOK)
 class Spec(NetworkSpec):
     """One parameter of one network; `seeds` counts independent runs of drawn labels, all of them on the network of `seed`."""
 
-    activation: Annotated[  # type: ignore[assignment]
-        Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"],
-        Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
-        Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
-    ]
-    hidden_layers: Annotated[
-        int,
-        Field(2, ge=1, le=12, description="Layers between input and output."),
-        Control("Hidden layers", "L", "slider", step=1, group="Network"),
-    ]
+    activation: AnyActivation = "tanh"  # type: ignore[assignment]
+    hidden_layers: HiddenLayers = 2
     width: Annotated[
         int,
         Field(16, ge=1, le=4096, description="Units in every hidden layer."),
@@ -53,20 +52,16 @@ class Spec(NetworkSpec):
     samples: Annotated[
         int,
         Field(500, ge=2, le=100_000, description="Number of inputs N; at most the rows of a data set."),
-        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
+        Control("Inputs N", "N", "steps", options=SAMPLE_STEPS, group="Input"),
     ]
     likelihood: Annotated[  # type: ignore[assignment]
         Literal["regression", "softmax", "bernoulli"],
         Field("softmax", description="Law of the labels. Bernoulli: several labels at once, each there or not."),
         Control("Output family", "out", "select", options=FAMILIES, names=FAMILY_NAMES, group="Output"),
     ]
-    outputs: Annotated[
-        int,
-        Field(10, ge=1, le=4096, description="Number of outputs C, or of classes for softmax (2 or more)."),
-        Control("Outputs C", "k", "steps", options=(1, 2, 3, 5, 10, 16, 32, 64), group="Output"),
-    ]
+    outputs: Outputs = 10
     # All estimators are drawn, none is chosen.
-    estimator: Annotated[Literal["exact"], Field("exact"), Control("Estimator", "", "none", group="Estimator")]
+    estimator: NoEstimator = "exact"
     draws: Annotated[
         int,
         Field(2000, ge=10, le=20_000, description="Labels that each run draws, one after the other."),

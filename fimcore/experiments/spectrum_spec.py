@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from fimcore.experiments.control import Control
+from fimcore.experiments.network_fields import Residual
 from fimcore.experiments.network_spec import PROPOSED_WIDTHS, NetworkSpec
 
 WIDTH_OPTIONS = (*PROPOSED_WIDTHS, 4096)
@@ -48,11 +49,7 @@ class Spec(NetworkSpec):
         Field("density", description="What is measured and drawn."),
         Control("View", "view", "choice", options=VIEWS, names=VIEW_NAMES, group="View"),
     ]
-    residual: Annotated[
-        bool,
-        Field(False, description="Draw measured / predicted − 1 in place of both."),
-        Control("Residuals", "res", "toggle", group="View"),
-    ]
+    residual: Residual = False
     centred: Annotated[
         bool,
         Field(False, description="Also the eigenvalues after the mean output over the inputs is taken off."),

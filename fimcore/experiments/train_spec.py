@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, check_outputs
+from fimcore.experiments.network_fields import HiddenLayers, TrainingSamples, Width
+from fimcore.experiments.network_spec import check_outputs
+from fimcore.experiments.question_spec import Seeds
 from fimcore.experiments.train_names import (
     DAMPING_KEYS,
     OPTIMIZERS,
@@ -35,26 +37,10 @@ class Spec(Numbers):
     all others take the exact Fisher matrix, or the empirical one where that is what they are about.
     """
 
-    width: Annotated[
-        int,
-        Field(32, ge=1, le=4096, description="Units in every hidden layer. Mean-field theory speaks about n → ∞."),
-        Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
-    ]
-    hidden_layers: Annotated[
-        int,
-        Field(2, ge=1, le=12, description="Layers between input and output."),
-        Control("Hidden layers", "L", "slider", step=1, group="Network"),
-    ]
-    samples: Annotated[
-        int,
-        Field(100, ge=2, le=100_000, description="Number of training inputs N; at most the rows of a data set."),
-        Control("Inputs N", "N", "steps", options=(10, 20, 50, 100, 200, 500, 1000, 1500, 2000), group="Input"),
-    ]
-    seeds: Annotated[
-        int,
-        Field(3, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
-        Control("Seeds", "S", "slider", step=1, group="Seeds"),
-    ]
+    width: Width = 32
+    hidden_layers: HiddenLayers = 2
+    samples: TrainingSamples = 100
+    seeds: Seeds = 3
     task: Annotated[
         Literal["teacher", "curve", "digits", "plateau", "table"],
         Field("teacher", description="What is learned: another random network, a curve, images, or a column of a CSV."),

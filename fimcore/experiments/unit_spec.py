@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from fimcore.experiments.control import Control
 from fimcore.experiments.directions_spec import DAMPING_NAMES, DAMPINGS
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec
-from fimcore.experiments.phase_spec import ACTIVATIONS, NAMES
+from fimcore.experiments.network_fields import WIDTH_STEPS, AnyActivation
+from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.question_spec import Seeds
 
 SAMPLE_STEPS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 # Units of a layer that are measured for the averages: all of them up to this many, else the first ones.
@@ -24,21 +25,13 @@ class Spec(NetworkSpec):
         Field(32, ge=1, le=4096, description="Units in every hidden layer; a unit's matrix has as many rows, and one."),
         Control("Width n", "n", "steps", options=WIDTH_STEPS, group="Network"),
     ]
-    activation: Annotated[  # type: ignore[assignment]
-        Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"],
-        Field("tanh", description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
-        Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
-    ]
+    activation: AnyActivation = "tanh"  # type: ignore[assignment]
     samples: Annotated[
         int,
         Field(2000, ge=4, le=100_000, description="Number of inputs N in the average; at most the rows of a data set."),
         Control("Inputs N", "N", "steps", options=SAMPLE_STEPS, group="Input"),
     ]
-    seeds: Annotated[
-        int,
-        Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
-        Control("Seeds", "S", "slider", step=1, group="Seeds"),
-    ]
+    seeds: Seeds = 4
     layer: Annotated[
         int,
         Field(1, ge=1, le=12, description="Hidden layer of the unit that is looked at."),

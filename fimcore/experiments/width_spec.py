@@ -7,7 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fimcore.experiments.control import Control
-from fimcore.experiments.network_spec import WIDTH_STEPS, NetworkSpec, check_outputs
+from fimcore.experiments.network_fields import WIDTH_STEPS, Residual
+from fimcore.experiments.network_spec import NetworkSpec, check_outputs
+from fimcore.experiments.question_spec import Seeds
 
 SWEEP_STEPS = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 SAMPLE_STEPS = (16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -46,11 +48,7 @@ class Spec(NetworkSpec):
         Field(1, description='Outputs C: a fixed number, or "n" for as many outputs as units.'),
         Control("Outputs C", "C", "choice", options=(1, 10, "n"), names=("1", "10", "n"), group="View"),
     ]
-    seeds: Annotated[
-        int,
-        Field(4, ge=1, le=32, description="Networks drawn for the spread: seed, seed + 1, …"),
-        Control("Seeds", "S", "slider", step=1, group="Seeds"),
-    ]
+    seeds: Seeds = 4
     narrowest: Annotated[
         int,
         Field(16, ge=2, le=4096, description="Smallest width of the sweep; widths double from here."),
@@ -85,11 +83,7 @@ class Spec(NetworkSpec):
         Field("ratio", description="What is measured: the answer depends on it."),
         Control("Observable", "obs", "select", options=OBSERVABLES, names=OBSERVABLE_NAMES, group="View"),
     ]
-    residual: Annotated[
-        bool,
-        Field(False, description="Draw measured / predicted − 1 in place of both."),
-        Control("Residuals", "res", "toggle", group="View"),
-    ]
+    residual: Residual = False
 
     @field_validator("outputs", mode="before")
     @classmethod

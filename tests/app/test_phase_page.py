@@ -14,7 +14,8 @@ from figure_export import figure_svg
 from figures import phase as figures
 
 from fimcore.experiments import phase_theory
-from fimcore.experiments.phase_spec import ACTIVATIONS, Spec
+from fimcore.experiments.network_fields import ACTIVATIONS
+from fimcore.experiments.phase_spec import Spec
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from figure_export import figure_png, figure_svg
 from figures import unit as figures
 
 from fimcore.experiments import unit, unit_one
-from fimcore.experiments.phase_spec import ACTIVATIONS
+from fimcore.experiments.network_fields import ACTIVATIONS
 from fimcore.experiments.setting import sample_count
 from fimcore.experiments.unit_spec import Spec
 

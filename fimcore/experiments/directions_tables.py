@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fimcore.experiments import predicted
 from fimcore.experiments.cost import layout_for
 from fimcore.experiments.directions_spec import KINDS, Spec, numbers
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.result import Verdict, verdict
 from fimcore.experiments.setting import input_dimension, sample_count
 from fimcore.norms import BlockNorms
@@ -104,7 +105,7 @@ def _structures(
             "seeds": int(np.isfinite(own["cosine"].to_numpy(np.float64)).sum()),
             "rank_cosine": np.nan,
             "rank_error": np.nan,
-            "population_error": _over_seeds("error", own["population_error"].to_numpy(np.float64))["error"],
+            "population_error": over_seeds(own["population_error"].to_numpy(np.float64))["measured"],
             "predicted_error": _predicted_error(spec, kind, norms.norms),
             "numbers": numbers(layout, kind),
             "build_seconds": own["build_seconds"].median(),
@@ -120,14 +121,8 @@ def _structures(
 
 
 def _over_seeds(name: str, values: Floats) -> dict[str, object]:
-    finite = values[np.isfinite(values)]
-    some = len(finite) > 0
-    return {
-        name: finite.mean() if some else np.nan,
-        f"{name}_spread": finite.std(ddof=1) if len(finite) > 1 else np.nan,
-        f"{name}_low": finite.min() if some else np.nan,
-        f"{name}_high": finite.max() if some else np.nan,
-    }
+    seen = over_seeds(values)
+    return {name: seen["measured"], **{f"{name}_{end}": seen[end] for end in ("spread", "low", "high")}}
 
 
 def _pairs(structures: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 from fimcore.experiments.cost import layout_for
 from fimcore.experiments.estimators_measured import QUANTITIES, Measured, z_of
 from fimcore.experiments.estimators_spec import LABEL_STEPS, Spec
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.setting import input_dimension, sample_count
 
 PARTS = ("score", "hessian", "mixture")
@@ -41,24 +42,12 @@ def all_tables(spec: Spec, found: list[Measured]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _over_seeds(values: np.ndarray) -> dict[str, float | int]:
-    """Mean, spread, smallest and largest of what is a number."""
-    own = values[np.isfinite(values)]
-    return {
-        "measured": float(own.mean()) if len(own) else np.nan,
-        "spread": float(own.std(ddof=1)) if len(own) > 1 else np.nan,
-        "low": float(own.min()) if len(own) else np.nan,
-        "high": float(own.max()) if len(own) else np.nan,
-        "seeds": len(own),
-    }
-
-
 def layers(found: list[Measured]) -> pd.DataFrame:
     """Per layer and quantity: mean and spread over networks."""
     rows = []
     for name in QUANTITIES:
         values = np.array([each.layers[name] for each in found])
-        rows += [{"layer": place + 1, "quantity": name} | _over_seeds(own) for place, own in enumerate(values.T)]
+        rows += [{"layer": place + 1, "quantity": name} | over_seeds(own) for place, own in enumerate(values.T)]
     return pd.DataFrame(rows)
 
 
@@ -128,11 +117,11 @@ def bounds(found: list[Measured]) -> pd.DataFrame:
         with np.errstate(divide="ignore", invalid="ignore"):
             close = np.where(under > 0, over / under, np.nan)
         for place in range(limits.shape[1]):
-            seen = _over_seeds(limits[:, place])
+            seen = over_seeds(limits[:, place])
             rows.append(
                 {"layer": place + 1, "quantity": quantity, "side": side, "form": form, "formula": formula}
                 | {"bound": seen["measured"], "spread": seen["spread"]}
-                | {"tightness": _over_seeds(close[:, place])["measured"], "seeds": len(found)}
+                | {"tightness": over_seeds(close[:, place])["measured"], "seeds": len(found)}
             )
     return pd.DataFrame(rows)
 
@@ -147,8 +136,8 @@ def causes(found: list[Measured]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"layer": layer + 1, "cause": cause + 1}
-            | _over_seeds(share[:, layer, cause])
-            | {"alone": _over_seeds(alone[:, layer, cause])["measured"]}
+            | over_seeds(share[:, layer, cause])
+            | {"alone": over_seeds(alone[:, layer, cause])["measured"]}
             for layer in range(share.shape[1])
             for cause in range(layer, share.shape[2])
         ]

@@ -19,6 +19,7 @@ from fimcore import inputs
 from fimcore.budget import Budget
 from fimcore.experiments import phase_theory
 from fimcore.experiments.cost import ENTRY_FLOPS, Cost, admit, layout_for, machine_speed, pass_flops
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.phase_spec import Spec
 from fimcore.experiments.phase_theory import QUANTITIES
 from fimcore.experiments.result import Result, Verdict, verdict
@@ -133,20 +134,14 @@ def _signal(measured: dict[str, np.ndarray], theory: dict[str, np.ndarray], reas
     rows = []
     for quantity in QUANTITIES:
         for place, expected in enumerate(theory[quantity]):
-            own = measured[quantity][:, place]
-            own = own[np.isfinite(own)]
-            mean = own.mean() if len(own) else np.nan
+            seen = over_seeds(measured[quantity][:, place])
             rows.append(
                 {
                     "quantity": quantity,
                     "layer": place + 1,
-                    "measured": mean,
-                    "spread": own.std(ddof=1) if len(own) > 1 else np.nan,
-                    "low": own.min() if len(own) else np.nan,
-                    "high": own.max() if len(own) else np.nan,
-                    "seeds": len(own),
+                    **seen,
                     "predicted": expected,
-                    "residual": mean / expected - 1 if expected else np.nan,
+                    "residual": seen["measured"] / expected - 1 if expected else np.nan,
                     "reason": reason if np.isfinite(expected) else NO_LENGTH,
                 }
             )

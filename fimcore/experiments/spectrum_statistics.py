@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fimcore.experiments import spectrum_theory
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.predicted import Prediction
 from fimcore.experiments.result import Verdict, verdict
 from fimcore.experiments.spectrum_measured import Eigenvalues
@@ -35,17 +36,12 @@ NAMES = {
 
 def row_of(name: str, own: FloatArray, theory: Prediction) -> dict[str, Any]:
     """One row: mean and spread over networks, the prediction, measured / predicted - 1, and the reason where there is none."""
-    own = own[np.isfinite(own)]
-    mean = float(own.mean()) if len(own) else np.nan
+    seen = over_seeds(own)
     return {
         "quantity": name,
-        "measured": mean,
-        "spread": float(own.std(ddof=1)) if len(own) > 1 else np.nan,
-        "low": float(own.min()) if len(own) else np.nan,
-        "high": float(own.max()) if len(own) else np.nan,
-        "seeds": len(own),
+        **seen,
         "predicted": theory.value,
-        "residual": mean / theory.value - 1 if theory.value else np.nan,
+        "residual": seen["measured"] / theory.value - 1 if theory.value else np.nan,
         "reason": theory.reason,
     }
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from fimcore import inputs, meanfield
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.result import Verdict, verdict
 from fimcore.experiments.setting import INPUT_STREAM
 from fimcore.experiments.unit_spec import Spec
@@ -72,18 +73,13 @@ def tables(spec: Spec, scale: float, centre: float) -> tuple[dict[str, pd.DataFr
         expected = predicted(spec.activation, lengths, biases)
         for row, moment in enumerate(MOMENTS):
             for place, (length, bias) in enumerate(zip(lengths, biases, strict=True)):
-                own = found[:, row, place]
                 rows.append(
                     {
                         "against": against,
                         "length": length,
                         "bias": bias,
                         "moment": moment,
-                        "measured": own.mean(),
-                        "spread": own.std(ddof=1) if len(own) > 1 else np.nan,
-                        "low": own.min(),
-                        "high": own.max(),
-                        "seeds": len(own),
+                        **over_seeds(found[:, row, place]),
                         "predicted": expected[row, place],
                     }
                 )

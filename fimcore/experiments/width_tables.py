@@ -14,6 +14,7 @@ from scipy import stats
 
 from fimcore.experiments import predicted
 from fimcore.experiments.network_spec import NetworkSpec
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.width_measure import Point, samples_at, some_inputs
 from fimcore.experiments.width_observables import NOT_PREDICTED, averages, mean_norms, own_values
 from fimcore.experiments.width_spec import Spec
@@ -44,7 +45,6 @@ def observables(spec: Spec, points: Sequence[Point]) -> pd.DataFrame:
         limits = plateaus(spec, setting)
         for key, value in mean.items():
             own = np.array([values[key] for values in each])
-            own = own[np.isfinite(own)]
             expected = theory.get(key, np.nan)
             some = key[0] in NOT_PREDICTED
             rows.append(
@@ -53,11 +53,8 @@ def observables(spec: Spec, points: Sequence[Point]) -> pd.DataFrame:
                     "part": key[1],
                     "width": setting.width,
                     "outputs": setting.outputs,
-                    "measured": value,
-                    "spread": own.std(ddof=1) if len(own) > 1 else np.nan,
-                    "low": own.min() if len(own) else np.nan,
-                    "high": own.max() if len(own) else np.nan,
-                    "seeds": len(own),
+                    **over_seeds(own),
+                    "measured": value,  # of the averages, not the average of the networks' own
                     "predicted": expected,
                     "plateau": limits.get(key, np.nan),
                     "residual": value / expected - 1 if expected > 0 else np.nan,

@@ -10,11 +10,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.driver import DESKTOP, OUT, AppServer, Guard, find_chromium, running_app, running_browser, settle
+from tests.browser.driver import (
+    DESKTOP,
+    OUT,
+    PATIENCE,
+    AppServer,
+    Guard,
+    find_chromium,
+    running_app,
+    running_browser,
+    settle,
+)
 
 HERE = Path(__file__).resolve().parent
-# expectations are about what happens; how fast it does is for the benchmarks
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE)
 NO_BROWSER = "no Chromium was found: install Debian's package `chromium` (apt-get install chromium), or name one in CHROMIUM_PATH"
 
 
@@ -55,7 +64,7 @@ def open_app(server: AppServer, browser: Browser, request: pytest.FixtureRequest
         context = browser.new_context(
             viewport={"width": viewport[0], "height": viewport[1]}, accept_downloads=True, **options
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         guard.watch(page)

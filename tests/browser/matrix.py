@@ -21,7 +21,7 @@ def tick(page: Page) -> str:
 
 def expect_tick(page: Page, pattern: str) -> None:
     """Wait until a picture whose identity matches is painted, and the page is at rest."""
-    expect(view(page)).to_have_attribute("data-tick", re.compile(pattern), timeout=30_000)
+    expect(view(page)).to_have_attribute("data-tick", re.compile(pattern))
     settle(page)
 
 

@@ -13,7 +13,7 @@ FRONT = """() => [...document.querySelectorAll('.st-key-dynamics-spectra .scatte
 
 def test_charts_follow_the_frames_of_the_heat_map(open_app):
     page = open_app("/dynamics?n=4&N=12&S=1&T=20&snap=10")
-    expect(page.get_by_text("edge of stability").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("edge of stability").first).to_be_visible()
     settle(page)
     film, view = control(page, "dynamics-film"), page.locator(".film")
     expect(view).to_have_attribute("data-frame", "9")
@@ -30,5 +30,5 @@ def test_charts_follow_the_frames_of_the_heat_map(open_app):
     assert fronts == [9, 8, 7]
     expect(view).to_contain_text("of the line")
     film.get_by_role("button", name="Play").click()
-    expect(view).to_have_attribute("data-frame", "9", timeout=5_000)
+    expect(view).to_have_attribute("data-frame", "9")
     assert not asked

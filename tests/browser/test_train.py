@@ -51,7 +51,7 @@ def chart(page: Page, key: str):
 def open_race(open_app, path: str = SMALL, **options) -> Page:
     page = open_app(path, **options)
     for key in ("train-steps", "train-seconds"):
-        expect(chart(page, key)).to_be_visible(timeout=60_000)
+        expect(chart(page, key)).to_be_visible()
     settle(page)
     return page
 
@@ -163,7 +163,7 @@ def test_playback_play_pause_step_reset_and_shortcuts(open_app):
     expect(bar).to_have_attribute("data-playing", "false")
     bar.locator(".play").click()
     expect(bar).to_have_attribute("data-playing", "true")
-    expect(bar).to_have_attribute("data-step", "20", timeout=30_000)
+    expect(bar).to_have_attribute("data-step", "20")
     expect(bar).to_have_attribute("data-playing", "false")
     bar.locator("input[type=range]").fill("7")
     expect(bar).to_have_attribute("data-step", "7")
@@ -228,8 +228,8 @@ def test_every_export_opens(open_app):
 def test_long_races_stream_and_cancel_keeps_what_is_finished(open_app):
     page = open_app("/train?n=8&N=20&S=8&T=2000&opt=sgd,adam&eta_sgd=0.1&eta_adam=0.03", rest=False)
     card = control(page, "job-card-train-run")
-    expect(card).to_contain_text(re.compile(r"network \d of 8 with"), timeout=60_000)
-    expect(chart(page, "train-steps")).to_be_visible(timeout=60_000)
+    expect(card).to_contain_text(re.compile(r"network \d of 8 with"))
+    expect(chart(page, "train-steps")).to_be_visible()
     card.get_by_role("button", name="Cancel").click()
     stopped = control(page, "stopped-train-run")
     expect(stopped).to_contain_text("The picture uses what was finished")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.driver import PATIENCE
+
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "out"
 SETTLED = """() => {
@@ -61,7 +63,7 @@ def settle() -> Callable[[Page], None]:
     """Wait until the script has stopped, and stays so for 100 ms; after an event wait for its visible effect first."""
 
     def wait(page: Page) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE / 1000
         while time.monotonic() < deadline:
             page.wait_for_function(SETTLED)
             page.wait_for_timeout(100)

@@ -36,13 +36,12 @@ def once() -> int:
     """Number of objects that the collector no longer walks."""
     for name in SLOW:
         importlib.import_module(name)
-    import torch
-
-    # One thread a computation: on a shared machine two are slower than one, and visitors compute side by side.
-    torch.set_num_threads(1)
     import jobs
 
+    from fimcore.blas_threads import stay_on_one_thread
     from fimcore.experiments import load
+
+    stay_on_one_thread()
 
     jobs.pool()
     for question, function, ignore in DEFAULTS:

@@ -82,10 +82,10 @@ def prepare() -> None:
     """Everything slow before the first order, at low priority, so that the pages stay quick."""
     if hasattr(os, "nice"):
         os.nice(5)
-    import torch
-
-    torch.set_num_threads(1)
+    from fimcore.blas_threads import stay_on_one_thread
     from fimcore.experiments import QUESTIONS, load
+
+    stay_on_one_thread()
 
     for question in QUESTIONS:
         with suppress(ModuleNotFoundError):

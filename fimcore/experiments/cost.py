@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from fimcore.blas_threads import one_thread
 from fimcore.budget import Budget, BudgetError, available_memory, size_in_words
 from fimcore.experiments.network_spec import NetworkSpec
 from fimcore.experiments.question_spec import QuestionSpec
@@ -56,6 +57,7 @@ def default_limits() -> Budget:
 
 
 @lru_cache(maxsize=1)
+@one_thread()
 def machine_speed() -> float:
     """Floating-point operations a second of one core in a float64 matrix product, measured once in about 20 ms.
 

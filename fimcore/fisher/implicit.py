@@ -13,6 +13,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg, minres
 from torch import Tensor
 
+from fimcore.blas_threads import one_thread
 from fimcore.budget import check_memory
 from fimcore.fisher.blocks import Progress, block, diagonal
 from fimcore.fisher.dense import dense
@@ -129,10 +130,9 @@ class Implicit(FisherStructure):
         )
         right = column.double().cpu().numpy()
         accuracy = 1e-10 if self.dtype == torch.float64 else 1e-5
-        if self.positive:
-            found, _ = cg(operator, right, rtol=accuracy, maxiter=MOST_PRODUCTS)
-        else:
-            found, _ = minres(operator, right, rtol=accuracy, maxiter=MOST_PRODUCTS)
+        iterate = cg if self.positive else minres
+        with one_thread():
+            found, _ = iterate(operator, right, rtol=accuracy, maxiter=MOST_PRODUCTS)
         solved = torch.as_tensor(found).to(column)
         rest = float((damped(solved) - column).norm() / column.norm().clamp(min=1e-300))
         if not rest <= 100 * accuracy:

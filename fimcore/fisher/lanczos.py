@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from fimcore.blas_threads import one_thread
 from fimcore.fisher.blocks import Progress
 from fimcore.fisher.parts import AnyFactors, summed
 
@@ -108,6 +109,7 @@ def largest(
     return values[order], vectors[:, order]
 
 
+@one_thread()
 def _eigenpairs(
     product: Callable[[FloatArray], FloatArray], side: int, k: int, tol: float, start: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

@@ -15,6 +15,7 @@ import torch
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
+from fimcore.blas_threads import one_thread
 from fimcore.fisher.dual import dual_matrix, require_rows
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.lanczos import leading_eigenpairs
@@ -56,7 +57,8 @@ def off_unit_share(made: Factors, tol: float = 0.03, progress: Callable[..., obj
     first = start.double().cpu().numpy()
     operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
     try:
-        (value,) = eigsh(operator, k=1, which="LM", tol=tol, v0=first, ncv=BASIS, return_eigenvectors=False)
+        with one_thread():
+            (value,) = eigsh(operator, k=1, which="LM", tol=tol, v0=first, ncv=BASIS, return_eigenvectors=False)
     except ArpackError:
         if np.any(product(first)):
             raise

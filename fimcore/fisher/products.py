@@ -11,13 +11,16 @@ import torch
 from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
+from fimcore.blas_threads import threads_for
+
 _NUMPY_TYPES = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """left^T right for (N, a) and (N, b): (a, b)."""
     if on_numpy(left):
-        return torch.from_numpy(left.numpy().T @ right.numpy())
+        with threads_for(left.numel() * right.shape[1]):
+            return torch.from_numpy(left.numpy().T @ right.numpy())
     return left.T @ right
 
 
@@ -25,7 +28,8 @@ def symmetric_product(left: Tensor) -> Tensor:
     """left^T left for (N, a): (a, a), by a symmetric rank-N update on the CPU."""
     if on_numpy(left):
         array = left.contiguous().numpy()
-        return torch.from_numpy(array.T @ array)
+        with threads_for(left.numel() * left.shape[1]):
+            return torch.from_numpy(array.T @ array)
     return left.T @ left
 
 
@@ -40,7 +44,8 @@ def gram_triangle(left: Tensor) -> Tensor:
     """One triangle of left^T left, zero in the other: half the work of the whole, and no mirroring. float64."""
     if on_numpy(left):
         # BLAS counts columns first: its upper triangle is our lower one
-        return torch.from_numpy(dsyrk(1.0, left.numpy(), trans=1).T)
+        with threads_for(left.numel() * left.shape[1]):
+            return torch.from_numpy(dsyrk(1.0, left.numpy(), trans=1).T)
     return (left.T @ left).tril()
 
 

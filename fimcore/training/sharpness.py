@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
+from fimcore.blas_threads import one_thread
 from fimcore.fisher.factors import Factors, factors_from_rows
 from fimcore.fisher.output_rows import OutputRows
 from fimcore.likelihoods import Likelihood, output_hessian
@@ -77,7 +78,8 @@ def sharpness(
         return 0.0, first / np.linalg.norm(first)
     operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
     try:
-        values, vectors = eigsh(operator, k=1, which="LA", tol=tol, v0=first, ncv=min(side, 12), maxiter=200)
+        with one_thread():
+            values, vectors = eigsh(operator, k=1, which="LA", tol=tol, v0=first, ncv=min(side, 12), maxiter=200)
     except ArpackNoConvergence:
         return float("nan"), first
     return float(values[-1]), vectors[:, -1]

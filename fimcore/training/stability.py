@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from fimcore.architecture import check_choice
+from fimcore.blas_threads import one_thread
 from fimcore.fisher.blocks import Progress, unit_blocks
 from fimcore.fisher.factors import Factors
 from fimcore.fisher.structures import check_damping
@@ -76,4 +77,5 @@ def _largest_against_units(made: Factors, damping: float, progress: Progress | N
         return float(np.linalg.eigvalsh(np.stack(columns))[-1])
     operator = LinearOperator((side, side), matvec=apply, dtype=np.float64)
     start = np.cos(np.arange(side, dtype=np.float64))
-    return float(eigsh(operator, k=1, which="LA", tol=1e-4, v0=start, return_eigenvectors=False)[0])
+    with one_thread():
+        return float(eigsh(operator, k=1, which="LA", tol=1e-4, v0=start, return_eigenvectors=False)[0])

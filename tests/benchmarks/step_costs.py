@@ -21,6 +21,7 @@ import fimcore as fc
 from fimcore.training import OPTIMIZERS, teacher_student
 from fimcore.training.optimizers import NATURAL, UPDATES
 from fimcore.training.point import Point, Settings, evaluated
+from tests.benchmarks.machine import hold_threads
 
 ROUNDS = 5
 DAMPING = 0.1
@@ -79,7 +80,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--outputs", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     widths = (options.width, options.width, options.width, options.outputs)
     task = teacher_student(fc.Architecture(widths, "tanh", 1.5, 0.1), options.batch)
     calls: dict[str, Callable[[], object]] = {}
@@ -92,7 +92,8 @@ def main() -> None:
     peer = peer_step(task)
     if peer is not None:
         calls["kfac of ASDL"] = partial(peer)
-    found = measured(calls)
+    with hold_threads(1):
+        found = measured(calls)
     print(f"{'-'.join(map(str, widths))}, batch {options.batch}, float64, one thread")
     print("| optimizer | ms a step | x gradient descent |\n|---|--:|--:|")
     for name, seconds in found.items():

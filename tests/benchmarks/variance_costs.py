@@ -17,6 +17,7 @@ import torch
 
 import fimcore as fc
 from fimcore.activations import activation
+from tests.benchmarks.machine import hold_threads
 from tests.benchmarks.step_costs import measured
 
 
@@ -84,7 +85,6 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[784, 64, 64, 64, 10])
     parser.add_argument("--batch", type=int, default=256)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     network = fc.sample_network(fc.Architecture(tuple(options.widths), "sigmoid", 1.5, 0.1), seed=0)
     x = fc.inputs.gaussian(count=options.batch, dim=options.widths[0], seed=0)
     labels = torch.arange(options.batch) % options.widths[-1]
@@ -102,7 +102,8 @@ def main() -> None:
         "Hessians by recursion": hessian_recursion(network, x),
         **peers(network, x, labels),
     }
-    found = measured(calls)
+    with hold_threads(1):
+        found = measured(calls)
     print(f"{'-'.join(map(str, options.widths))}, batch {options.batch}, float64, one thread")
     print("| call | ms | x one pass |\n|---|--:|--:|")
     for name, seconds in found.items():

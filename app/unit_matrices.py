@@ -12,8 +12,9 @@ import permalinks
 import streamlit as st
 import unit_words
 import words
+from chart import show_chart
 from figures import unit as figures
-from unit_parts import QUESTION, chart, export, form_of
+from unit_parts import QUESTION, export, form_of
 
 from fimcore.experiments import unit_one
 from fimcore.experiments.result import Result
@@ -49,7 +50,7 @@ def the_unit(result: Result, spec: Spec) -> None:
                 "closed_form": f"Closed form, entries up to {words.number(abs(arrays[name]).max())}.",
                 "difference": text,
             }[name]
-            chart(figures.matrix(arrays[name], limit, ticks, dark), f"matrix-{name}", alt)
+            show_chart(figures.matrix(arrays[name], limit, ticks, dark), f"matrix-{name}", alt)
     pooling = (
         ""
         if len(arrays["measured"]) == size

@@ -10,9 +10,7 @@ import exports
 import page
 import permalinks
 import plotly.graph_objects as go
-import streamlit as st
 from figure_export import figure_png, figure_svg
-from figures import style
 
 from fimcore.experiments.result import Result
 from fimcore.experiments.unit_spec import Spec
@@ -28,11 +26,6 @@ def form_of(result: Result, spec: Spec) -> dict[Any, Any]:
 
 def kind_of(spec: Spec) -> str:
     return "isotropic" if spec.isotropic else "covariance"
-
-
-def chart(figure: go.Figure, key: str, alt: str) -> None:
-    """A picture with its finding in words."""
-    st.plotly_chart(figure, key=key, theme=None, config=style.CHART_CONFIG, alt=alt.replace("**", ""))
 
 
 def export(

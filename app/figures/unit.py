@@ -135,29 +135,9 @@ def errors(table: pd.DataFrame, matrix_name: str, dark: bool) -> go.Figure:
         own = rows[rows["form"] == form]
         if not len(own):
             continue
-        layers, index = own["layer"].to_numpy(), PLACES[form]
-        there = np.isfinite(own["low"].to_numpy())
-        if there.sum() > 1:
-            low, high = (own[end].to_numpy()[there] for end in ("low", "high"))
-            style.band(made, layers[there], low, high, "Networks", dark=dark, index=index, showlegend=False)
-        style.measured(
-            made,
-            layers,
-            own["error"],
-            name,
-            dark=dark,
-            index=index,
-            hovertemplate=f"{name}, layer %{{x}}: %{{y:.1%}}<extra></extra>",
-        )
+        _over_layers(made, own, "error", name, ".1%", dark, PLACES[form])
     noise = rows[rows["form"] == "isotropic"]
-    made.add_scatter(
-        x=noise["layer"].to_numpy(),
-        y=noise["noise"].to_numpy(dtype=np.float32),
-        name=NOISE,
-        mode="lines",
-        line={"color": style.ink(dark), "width": 2, "dash": "dot"},
-        opacity=0.75,
-    )
+    _halves_of_inputs(made, noise, "noise", NOISE, dark)
     claimed = sorted(set(rows.loc[rows["predicted"] == 0, "layer"]))
     if claimed:
         x = np.array([[layer - 0.3, layer + 0.3, np.nan] for layer in claimed]).reshape(-1)
@@ -173,33 +153,38 @@ def cosines(table: pd.DataFrame, dark: bool) -> go.Figure:
     made = style.figure(dark=dark, x="Hidden layer", y="Cosine", height=380)
     for form, name in DIRECTIONS.items():
         own = table[table["form"] == form]
-        layers, index = own["layer"].to_numpy(), PLACES[form]
-        there = np.isfinite(own["low"].to_numpy())
-        if there.sum() > 1:
-            low, high = (own[end].to_numpy()[there] for end in ("low", "high"))
-            style.band(made, layers[there], low, high, "Networks", dark=dark, index=index, showlegend=False)
-        style.measured(
-            made,
-            layers,
-            own["cosine"],
-            name,
-            dark=dark,
-            index=index,
-            hovertemplate=f"{name}, layer %{{x}}: %{{y:.3f}}<extra></extra>",
-        )
+        _over_layers(made, own, "cosine", name, ".3f", dark, PLACES[form])
     halves = table[table["form"] == "halves"]
-    made.add_scatter(
-        x=halves["layer"].to_numpy(),
-        y=halves["cosine"].to_numpy(dtype=np.float32),
-        name=HALVES,
-        mode="lines",
-        line={"color": style.ink(dark), "width": 2, "dash": "dot"},
-        opacity=0.75,
-    )
+    _halves_of_inputs(made, halves, "cosine", HALVES, dark)
     _layers(made, table["layer"])
     low = float(np.nanmin(table[["low", "cosine"]].to_numpy(dtype=float), initial=0.95))
     made.update_yaxes(range=[np.floor(10 * low) / 10, 1.01])
     return _narrow(made)
+
+
+def _over_layers(
+    made: go.Figure, own: pd.DataFrame, value: str, name: str, digits: str, dark: bool, index: int
+) -> None:
+    """Averages by layer, with their band over networks where there are several."""
+    layers = own["layer"].to_numpy()
+    there = np.isfinite(own["low"].to_numpy())
+    if there.sum() > 1:
+        low, high = (own[end].to_numpy()[there] for end in ("low", "high"))
+        style.band(made, layers[there], low, high, "Networks", dark=dark, index=index, showlegend=False)
+    hover = f"{name}, layer %{{x}}: %{{y:{digits}}}<extra></extra>"
+    style.measured(made, layers, own[value], name, dark=dark, index=index, hovertemplate=hover)
+
+
+def _halves_of_inputs(made: go.Figure, rows: pd.DataFrame, value: str, name: str, dark: bool) -> None:
+    """What two halves of the inputs say of one another: no form can be seen to do better."""
+    made.add_scatter(
+        x=rows["layer"].to_numpy(),
+        y=rows[value].to_numpy(dtype=np.float32),
+        name=name,
+        mode="lines",
+        line={"color": style.ink(dark), "width": 2, "dash": "dot"},
+        opacity=0.75,
+    )
 
 
 def _layers(made: go.Figure, layers: Sequence[int] | pd.Series) -> None:

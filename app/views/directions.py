@@ -9,8 +9,8 @@ import lessons
 import page
 import streamlit as st
 import words
+from chart import show_chart
 from figures import directions as figures
-from figures import style
 from picture_export import picture_menu
 
 from fimcore.experiments.directions_spec import Spec
@@ -34,9 +34,7 @@ def pictures(result: Result) -> None:
     ):
         with place:
             st.header(title, anchor=False)
-            st.plotly_chart(
-                chart, key=key, theme=None, config=style.CHART_CONFIG, alt=direction_words.alt_text(table, key)
-            )
+            show_chart(chart, key, direction_words.alt_text(table, key))
     damping = direction_words.damping_words(result.spec.damping)  # type: ignore[attr-defined]
     st.caption(
         f"The direction of a structure A is (A + λ)⁻¹ g with the gradient g of the loss, λ = {damping} "
@@ -62,7 +60,7 @@ def details(result: Result) -> None:
     text = direction_words.rank_finding(result)
     st.markdown(text)
     chart = figures.ranks(table, dark)
-    st.plotly_chart(chart, key="ranks", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+    show_chart(chart, "ranks", text)
     with st.container(horizontal=True, vertical_alignment="center"):
         picture_menu(result, "structures", "ranks", "Places by direction and by Frobenius error", chart, text)
         page.as_table("pairs", result.tables["pairs"], label="Show the pairs")
@@ -70,7 +68,7 @@ def details(result: Result) -> None:
     text = direction_words.damping_finding(result)
     st.markdown(text)
     chart = figures.sweep(result.tables["sweep"], result.spec.damping, dark)  # type: ignore[attr-defined]
-    st.plotly_chart(chart, key="sweep", theme=None, config=style.CHART_CONFIG, alt=text)
+    show_chart(chart, "sweep", text)
     st.caption("Cosine in the metric of F, averaged over the networks. The exact direction changes with λ too.")
     with st.container(horizontal=True, vertical_alignment="center"):
         picture_menu(result, "sweep", "damping", "Cosine against damping", chart, text)

@@ -13,6 +13,7 @@ import page
 import permalinks
 import problems
 import streamlit as st
+from chart import show_chart
 from figures import dynamics as figures
 from figures import style
 from film import film
@@ -50,8 +51,7 @@ def charts(result: Result) -> dict[str, Any]:
 
 def place(key: str, made: dict[str, Any], text: str) -> None:
     st.header(TITLES[key], anchor=False)
-    alt = f"{TITLES[key]} along the run. {text}".replace("**", "")
-    st.plotly_chart(made[key], key=key, theme=None, config=style.CHART_CONFIG, alt=alt)
+    show_chart(made[key], key, f"{TITLES[key]} along the run. {text}")
 
 
 def drawn_frames(result: Result) -> tuple[Frame, ...]:

@@ -10,8 +10,8 @@ import page
 import plotly.graph_objects as go
 import streamlit as st
 import words
+from chart import show_chart
 from figures import empirical_fisher as figures
-from figures import style
 from picture_export import picture_menu
 
 from fimcore.experiments.empirical_fisher import FLOWS, Spec
@@ -26,7 +26,7 @@ IGNORED = {"sets": ("rate", "noise"), "field": ("rate", "noise"), "map": ("sampl
 def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
     """A picture with its heading."""
     st.header(title, anchor=False)
-    st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+    show_chart(chart, key, text)
 
 
 def pictures(result: Result) -> None:

@@ -14,8 +14,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import problems
 import streamlit as st
+from chart import show_chart
 from figures import estimator_training as figures
-from figures import style
 from picture_export import picture_menu
 from player import player
 
@@ -72,8 +72,7 @@ def pictures(result: Result) -> None:
                 for kind, chart in zip(("values", "ratios"), charts(result, layer), strict=True):
                     key = f"{kind}-{layer}"
                     shown.append((key, chart))
-                    alt = f"{name_of(result, layer)}: {kind} against epochs. {text}".replace("**", "")
-                    st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=alt)
+                    show_chart(chart, key, f"{name_of(result, layer)}: {kind} against epochs. {text}")
     st.caption(estimator_training_words.caption(result, spec.all_bounds))
     if (QUESTION, "run") not in jobs.session_jobs().watched:
         with bar:

@@ -12,8 +12,8 @@ import lessons
 import page
 import pandas as pd
 import streamlit as st
+from chart import show_chart
 from estimators_pictures import Picture, pictures_of
-from figures import style
 from picture_export import picture_menu
 
 from fimcore.experiments import estimators
@@ -57,10 +57,7 @@ def draw(result: Result) -> None:
             if len(made) > 1:
                 st.header(picture.title, anchor=False)
             if picture.chart is not None:
-                alt = f"{picture.title}. {picture.text}".replace("**", "")
-                st.plotly_chart(
-                    picture.chart, key=f"chart-{picture.key}", theme=None, config=style.CHART_CONFIG, alt=alt
-                )
+                show_chart(picture.chart, f"chart-{picture.key}", f"{picture.title}. {picture.text}")
                 st.caption(picture.caption)
 
 

@@ -20,9 +20,9 @@ import permalinks
 import problems
 import streamlit as st
 import words
+from chart import show_chart
 from figure_export import figure_png, figure_svg
 from figures import explore as figures
-from figures import style
 
 from fimcore.experiments import explore
 from fimcore.experiments.explore_spec import Spec
@@ -203,7 +203,7 @@ def eigenvalues_of_both(result: Result, dark: bool, address: str) -> None:
     figure = figures.eigenvalues(values, lines, spec, dark)
     finding = eigenvalue_finding(values, spec)
     st.markdown(finding)
-    st.plotly_chart(figure, key="eigenvalues", theme=None, config=style.CHART_CONFIG, alt=finding, width="stretch")
+    show_chart(figure, "eigenvalues", finding)
     captions = exports.caption_lines(result, address, finding)
     title = "Eigenvalues of the Fisher matrix"
     with st.container(horizontal=True, vertical_alignment="center"):

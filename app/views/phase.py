@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import settings
 import streamlit as st
 import words
+from chart import show_chart
 from figures import phase as figures
 from figures import style
 from picture_export import picture_menu
@@ -62,7 +63,7 @@ def signal_pictures(result: Result) -> None:
             st.header("Gradient, backwards" if quantity == "gradient" else SHORT[quantity], anchor=False)
             chart.update_yaxes(title_text="")  # the heading says it, and the plot needs the room
             text = finding(result, quantity)
-            st.plotly_chart(chart, key=f"signal-{quantity}", theme=None, config=style.CHART_CONFIG, alt=text)
+            show_chart(chart, f"signal-{quantity}", text)
             worst = phase_words.residual_words(rows_of(result, quantity))
             st.caption(f"{worst[0].upper()}{worst[1:]}.")
 
@@ -159,7 +160,7 @@ def maps(result: Result) -> None:
             text = map_words(quantity, marks[quantity])
             if quantity == "correlation" and _keeps_overlap(spec):
                 text = "Every overlap is a fixed point."
-            st.plotly_chart(chart, key=f"map-{quantity}", theme=None, config=style.CHART_CONFIG, alt=text)
+            show_chart(chart, f"map-{quantity}", text)
             st.caption(f"{text} {reasons[quantity] if quantity == 'correlation' else ''}".strip())
             name = SHORT[quantity].lower()
             picture_menu(

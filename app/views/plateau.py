@@ -9,8 +9,8 @@ import numpy as np
 import page
 import streamlit as st
 import words
+from chart import show_chart
 from figures import plateau as figures
-from figures import style
 from picture_export import picture_menu
 
 from fimcore.experiments.plateau_spec import Spec
@@ -63,17 +63,17 @@ def pictures(result: Result) -> None:
     one, other = st.columns([3, 2])
     with one:
         st.header("The plane of p and q", anchor=False)
-        st.plotly_chart(chart, key="plane", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+        show_chart(chart, "plane", text)
     loss_chart, leaving_chart = (
         figures.losses(paths, goal, dark),
         figures.leaving(result.tables["leaving"], slope, dark),
     )
     with other:
         st.header("Loss", anchor=False)
-        st.plotly_chart(loss_chart, key="losses", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+        show_chart(loss_chart, "losses", text)
         st.header("Steps to leave", anchor=False)
         said = result.verdicts[0].sentence
-        st.plotly_chart(leaving_chart, key="leaving", theme=None, config=style.CHART_CONFIG, alt=said)
+        show_chart(leaving_chart, "leaving", said)
     st.caption(
         "f = tanh(p x₁ + q x₂) + tanh(q x₁ + p x₂). Dashed in the plane: both units are the same, and F is singular; circle: "
         "start; stars: teacher, and the same with its units swapped. Strokes: "

@@ -8,12 +8,11 @@ import controls
 import jobs
 import lessons
 import page
-import plotly.graph_objects as go
 import sampling_words
 import streamlit as st
 import words
+from chart import show_chart
 from figures import sampling as figures
-from figures import style
 from picture_export import picture_menu
 
 from fimcore.experiments import sampling
@@ -21,11 +20,6 @@ from fimcore.experiments.result import Result
 from fimcore.experiments.sampling_spec import HISTOGRAM, LOOK, Spec
 
 QUESTION = "sampling"
-
-
-def plot(figure: go.Figure, key: str, text: str) -> None:
-    plain = text.replace("**", "")
-    st.plotly_chart(figure, key=key, theme=None, config=style.CHART_CONFIG, alt=plain)
 
 
 def panel(result: Result, estimator: str, labels: str, log: bool) -> None:
@@ -42,7 +36,7 @@ def panel(result: Result, estimator: str, labels: str, log: bool) -> None:
     own = bins[(bins["estimator"] == estimator) & (bins["labels"] == labels)]
     text = sampling_words.panel_words(row, spec.at)
     figure = figures.histogram(bins, estimator, labels, float(row["drawn_mean"]), page.is_dark(), spec.averaged, log)
-    plot(figure, f"draws-{estimator}-{labels}", f"{title}. {text}")
+    show_chart(figure, f"draws-{estimator}-{labels}", f"{title}. {text}")
     outside = sampling_words.beyond(own)
     more = f" {words.percent(outside)} lie beyond the picture." if outside >= 0.0005 else ""
     st.markdown(text + more)
@@ -103,7 +97,7 @@ def sharpness(result: Result, spec: Spec) -> None:
     st.header("What do sharper predictions do?", anchor=False)
     st.markdown(text)
     figure = figures.curves(table, spec.sharpness, dark)
-    plot(figure, "curves", text)
+    show_chart(figure, "curves", text)
     count = int(table["draws"].max())
     st.caption(
         f"Lines: exact standard deviation of a single draw. Points: {count:,} draws each, bars: their exact standard error. "
@@ -125,7 +119,7 @@ def running(result: Result) -> None:
     for place, (name, title) in zip(st.columns(3), figures.NAMES.items(), strict=True):
         with place:
             st.subheader(title, anchor=False)
-            plot(
+            show_chart(
                 figures.running(table, name, limit, dark), f"running-{name}", sampling_words.running_words(table, name)
             )
     st.caption(

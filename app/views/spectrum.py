@@ -12,7 +12,7 @@ import settings
 import spectrum_captions
 import spectrum_words
 import streamlit as st
-from figures import style
+from chart import show_chart
 from picture_export import picture_menu
 from spectrum_pictures import Picture, pictures_of
 
@@ -71,13 +71,7 @@ def draw(result: Result) -> None:
         for place, picture in zip(st.columns(2), pair, strict=False):
             with place:
                 st.header(picture.title, anchor=False)
-                st.plotly_chart(
-                    picture.chart,
-                    key=f"spectrum-{picture.key}",
-                    theme=None,
-                    config=style.CHART_CONFIG,
-                    alt=picture.text,
-                )
+                show_chart(picture.chart, f"spectrum-{picture.key}", picture.text)
                 if picture.below:
                     st.caption(picture.below)
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 import toy_descent_words as said
 import words
-from figures import style
+from chart import show_chart
 from figures import toy_descent as figures
 from picture_export import picture_menu
 
@@ -23,7 +23,7 @@ QUESTION = "toy_descent"
 def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
     """A picture with its heading."""
     st.header(title, anchor=False)
-    st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+    show_chart(chart, key, text)
 
 
 def pictures(result: Result) -> None:

@@ -14,8 +14,9 @@ import settings
 import streamlit as st
 import train_rates_words
 import train_words
-from figures import style, train_rates
+from chart import show_chart
 from figures import train as figures
+from figures import train_rates
 from picture_export import picture_menu
 from player import Chart, player
 
@@ -59,7 +60,7 @@ def charts(result: Result) -> None:
         with place:
             st.header(TITLES[against], anchor=False)
             text = train_words.alt_text(summary, against)
-            st.plotly_chart(made_of(result, against), key=key, theme=None, config=style.CHART_CONFIG, alt=text)
+            show_chart(made_of(result, against), key, text)
 
 
 def rates_chart(result: Result) -> go.Figure:
@@ -71,7 +72,7 @@ def draw(result: Result) -> None:
     if "rates" in result.tables:
         st.header("Loss at the end against the step size", anchor=False)
         text = train_rates_words.opening(result).replace("**", "")
-        st.plotly_chart(rates_chart(result), key="train-rates-chart", theme=None, config=style.CHART_CONFIG, alt=text)
+        show_chart(rates_chart(result), "train-rates-chart", text)
     else:
         charts(result)
 

@@ -14,8 +14,9 @@ import unit_layer_words
 import unit_matrices
 import unit_words
 import words
+from chart import show_chart
 from figures import unit as figures
-from unit_parts import QUESTION, chart, export, form_of, kind_of
+from unit_parts import QUESTION, export, form_of, kind_of
 
 from fimcore.experiments import unit
 from fimcore.experiments.result import Result
@@ -43,7 +44,7 @@ def eigenvalues(result: Result, spec: Spec) -> None:
     st.header("Eigenvalues of the block", anchor=False)
     st.markdown(text)
     figure = figures.eigenvalues(table, kind, page.is_dark())
-    chart(figure, "eigenvalues", text)
+    show_chart(figure, "eigenvalues", text)
     st.caption(
         "Sampling alone spreads equal eigenvalues. Noise taken out: directions from one half of the inputs, sizes along them in "
         "the other half. Dashed: closed form."
@@ -60,13 +61,13 @@ def layer_pictures(result: Result) -> None:
     for place, title, matrix in ((alone, "The unit alone", "alone"), (network, "In its network", "network")):
         with place:
             st.subheader(title, anchor=False)
-            chart(
+            show_chart(
                 figures.errors(table, matrix, dark), f"errors-{matrix}", unit_layer_words.error_finding(table, matrix)
             )
     with direction:
         st.subheader("Natural gradient", anchor=False)
         cosines = result.tables["directions"]
-        chart(figures.cosines(cosines, dark), "cosines", unit_layer_words.direction_finding(cosines))
+        show_chart(figures.cosines(cosines, dark), "cosines", unit_layer_words.direction_finding(cosines))
 
 
 def below_layers(result: Result, spec: Spec) -> None:
@@ -141,7 +142,7 @@ def curves(result: Result, spec: Spec, row: dict[Any, Any]) -> None:
                 else f"at |w| = {words.number(row['scale'])}"
             )
             st.subheader(f"Against {'|w|' if against == 'length' else 'w₀'}, {fixed}", anchor=False)
-            chart(figure, f"moments-{against}", unit_words.moment_finding(result))
+            show_chart(figure, f"moments-{against}", unit_words.moment_finding(result))
     st.caption(
         "Points: entries of the measured matrices of real single units y = φ(w·x + w₀) on "
         f"{min(spec.samples, MOST_INPUTS):,} Gaussian inputs, averages over {words.count_of(spec.seeds, 'draw')} of the "

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import settings
 import streamlit as st
 import width_words
-from figures import style
+from chart import show_chart
 from figures import width as figures
 from picture_export import picture_menu
 
@@ -54,7 +54,7 @@ def draw(result: Result) -> None:
     text = width_words.finding(result, name)
     st.markdown(text)
     chart = main_chart(result, name, residual)
-    st.plotly_chart(chart, key="ratios", theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+    show_chart(chart, "ratios", text)
     st.caption(width_words.caption(result, name, residual))
 
 
@@ -71,7 +71,7 @@ def shares_pictures(result: Result) -> None:
             st.header(title, anchor=False)
             chart = figures.shares(result.tables["mass"], layers, page.is_dark())
             key = f"shares-{layers.split()[0]}"
-            st.plotly_chart(chart, key=key, theme=None, config=style.CHART_CONFIG, alt=text.replace("**", ""))
+            show_chart(chart, key, text)
     st.caption(
         "Areas, one on top of the other: shares of the sum of squared entries, squares averaged over networks before dividing; "
         "dashed: predicted boundaries at these widths. With one output the read-out is one unit, and all of its block counts as "
@@ -124,8 +124,8 @@ def every_observable(result: Result) -> None:
                 st.markdown(f"{width_words.SHORT[name]}: {width_words.change_words(rows)}")
                 line = width_words.slopes_line(rows)
                 chart = figures.small(result.tables["observables"], name, axis, dark)
-                alt = f"{NAMES[name]}: {width_words.change_words(rows)}. {line}".replace("**", "")
-                st.plotly_chart(chart, key=f"small-{name}", theme=None, config={"displayModeBar": False}, alt=alt)
+                alt = f"{NAMES[name]}: {width_words.change_words(rows)}. {line}"
+                show_chart(chart, f"small-{name}", alt, bar=False)
                 st.caption(line)
     with st.container(horizontal=True, vertical_alignment="center"):
         exports.export_menu(result, name="slopes", table="trends", key="slopes", label="Export slopes")

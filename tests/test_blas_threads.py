@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import scipy.linalg  # noqa: F401  (its library counts too)
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from fimcore.blas_threads import NEVER_SHARED, WORTH_SHARING, one_thread, threads_for
+from fimcore.blas_threads import NEVER_SHARED, WORTH_SHARING, one_thread, stay_on_one_thread, threads_for
 from fimcore.fisher.products import gram_triangle, product, symmetric_product
 
 
@@ -84,3 +85,13 @@ def test_the_products_of_the_core_ask_for_one_thread(monkeypatch):
     np.testing.assert_allclose(symmetric_product(left), left.T @ left, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(gram_triangle(left), (left.T @ left).tril(), rtol=1e-12, atol=1e-12)
     assert asked == [30 * 40 * 50, 30 * 40 * 40, 30 * 40 * 40]
+
+
+def test_a_server_stays_on_one_thread():
+    stay_on_one_thread()
+    gc.collect()
+    assert torch.get_num_threads() == 1
+    assert threads() == {1}
+    with one_thread():
+        assert threads() == {1}
+    assert threads() == {1}

@@ -242,16 +242,6 @@ def test_ten_fast_changes_end_on_the_last(open_app):
     wait_for_address(page, sw2="2")
 
 
-def test_too_large_a_network_is_refused_with_what_fits(open_app):
-    page = open_app("/?n=512&L=6&N=100")
-    card = page.locator("[class*=st-key-card-refused-explore]")
-    expect(card).to_contain_text("has 1.58 million parameters")
-    expect(card).to_contain_text("Largest width that works")
-    card.get_by_role("button").click()
-    expect(card).to_have_count(0)
-    expect(matrix.view(page)).to_be_visible()
-
-
 def test_softmax_with_one_output_is_told_and_mended(open_app):
     page = open_app("/?out=softmax&n=8&S=1")
     expect(page.get_by_text("softmax needs 2 classes or more").first).to_be_visible()

@@ -7,6 +7,7 @@ Source: Lehoucq, Sorensen, Yang, ARPACK Users' Guide (1998), by way of scipy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,14 +110,21 @@ def largest(
     return values[order], vectors[:, order]
 
 
-@one_thread()
 def _eigenpairs(
     product: Callable[[FloatArray], FloatArray], side: int, k: int, tol: float, start: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
     basis = min(side, max(2 * k + 1, SMALLEST_BASIS))
-    values, vectors = eigsh(operator, k=k, which="LM", tol=tol, v0=start, ncv=basis)
+    values, vectors = arpack(product, side, k=k, which="LM", tol=tol, v0=start, ncv=basis)
     return values, vectors
+
+
+@one_thread()
+def arpack(product: Callable[[FloatArray], FloatArray], side: int, **options: Any) -> Any:
+    """What scipy's `eigsh` returns, with its options, for a symmetric (side, side) matrix known by its products alone.
+
+    On one thread of BLAS: ARPACK's own small products alternate with those that torch makes.
+    """
+    return eigsh(LinearOperator((side, side), matvec=product, dtype=np.float64), **options)
 
 
 def _like(array: FloatArray, made: AnyFactors) -> Tensor:

@@ -12,13 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 
-from fimcore.blas_threads import one_thread
 from fimcore.fisher.dual import dual_matrix, require_rows
 from fimcore.fisher.factors import Factors
-from fimcore.fisher.lanczos import leading_eigenpairs
+from fimcore.fisher.lanczos import arpack, leading_eigenpairs
 
 # Below, the matrix itself; up to this many rows, the top of F from its dual matrix.
 SMALL, SMALL_DUAL = 16, 1024
@@ -55,10 +54,8 @@ def off_unit_share(made: Factors, tol: float = 0.03, progress: Callable[..., obj
         return (found / made.samples).double().cpu().numpy()
 
     first = start.double().cpu().numpy()
-    operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
     try:
-        with one_thread():
-            (value,) = eigsh(operator, k=1, which="LM", tol=tol, v0=first, ncv=BASIS, return_eigenvectors=False)
+        (value,) = arpack(product, side, k=1, which="LM", tol=tol, v0=first, ncv=BASIS, return_eigenvectors=False)
     except ArpackError:
         if np.any(product(first)):
             raise

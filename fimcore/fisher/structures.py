@@ -191,7 +191,11 @@ def singular(blocks: Tensor, damping: float) -> ValueError:
     """The refusal of a singular matrix, with the damping that would help."""
     scale = float(blocks.diagonal(dim1=-2, dim2=-1).abs().max())
     useful = max(scale, 1e-300) * blocks.shape[-1] * torch.finfo(blocks.dtype).eps * 10
-    useful = max(useful, 10 * damping)
+    return singular_below(max(useful, 10 * damping), damping)
+
+
+def singular_below(useful: float, damping: float) -> ValueError:
+    """The sentence of that refusal."""
     return ValueError(
         f"`damping` is {damping:g}, at which the matrix is singular to rounding; give about {useful:.1e} or more."
     )

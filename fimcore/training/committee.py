@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
+from fimcore.fisher.structures import singular_below
+
 __all__ = ["TEACHER", "Committee", "Flow", "natural_direction"]
 
 FloatArray = NDArray[np.float64]
@@ -36,9 +38,7 @@ def natural_direction(fisher: FloatArray, gradient: FloatArray, damping: float) 
         return np.asarray(np.linalg.solve(fisher + damping * np.eye(2), gradient[..., None])[..., 0])
     except np.linalg.LinAlgError:
         useful = 100 * float(np.finfo(np.float64).eps) * float(np.nan_to_num(fisher).max())
-        raise ValueError(
-            f"`damping` is {damping:g}, at which the matrix is singular to rounding; give about {useful:.1e} or more."
-        ) from None
+        raise singular_below(useful, damping) from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence
 from torch import Tensor
 
-from fimcore.blas_threads import one_thread
 from fimcore.fisher.factors import Factors, factors_from_rows
+from fimcore.fisher.lanczos import arpack
 from fimcore.fisher.output_rows import OutputRows
 from fimcore.likelihoods import Likelihood, output_hessian
 from fimcore.networks import Network
@@ -76,10 +76,8 @@ def sharpness(
         return float(values[-1]), vectors[:, -1]
     if not np.any(product(first)):
         return 0.0, first / np.linalg.norm(first)
-    operator = LinearOperator((side, side), matvec=product, dtype=np.float64)
     try:
-        with one_thread():
-            values, vectors = eigsh(operator, k=1, which="LA", tol=tol, v0=first, ncv=min(side, 12), maxiter=200)
+        values, vectors = arpack(product, side, k=1, which="LA", tol=tol, v0=first, ncv=min(side, 12), maxiter=200)
     except ArpackNoConvergence:
         return float("nan"), first
     return float(values[-1]), vectors[:, -1]

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from fimcore.architecture import check_choice
-from fimcore.blas_threads import one_thread
 from fimcore.fisher.blocks import Progress, unit_blocks
 from fimcore.fisher.factors import Factors
+from fimcore.fisher.lanczos import arpack
 from fimcore.fisher.structures import check_damping
 from fimcore.fisher.top_eigenvalues import top_eigenvalues_from_factors
 
@@ -75,7 +74,5 @@ def _largest_against_units(made: Factors, damping: float, progress: Progress | N
     if side <= 2:
         columns = [apply(column) for column in np.eye(side)]
         return float(np.linalg.eigvalsh(np.stack(columns))[-1])
-    operator = LinearOperator((side, side), matvec=apply, dtype=np.float64)
     start = np.cos(np.arange(side, dtype=np.float64))
-    with one_thread():
-        return float(eigsh(operator, k=1, which="LA", tol=1e-4, v0=start, return_eigenvectors=False)[0])
+    return float(arpack(apply, side, k=1, which="LA", tol=1e-4, v0=start, return_eigenvectors=False)[0])

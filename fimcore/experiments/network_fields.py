@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -11,7 +11,8 @@ from fimcore.experiments.control import Control
 WIDTH_STEPS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 SAMPLE_STEPS = (10, 20, 50, 100, 200, 500, 1000, 1500, 2000)
 # Every activation there is: which phases exist, and which estimator wins, depends on it more than on anything else.
-ACTIVATIONS = ("tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear")
+Activation = Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"]
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 NAMES = ("tanh", "erf", "sin", "ReLU", "leaky ReLU", "ELU", "GELU", "SiLU", "softplus", "sigmoid", "linear")
 
 Width = Annotated[
@@ -25,7 +26,7 @@ HiddenLayers = Annotated[
     Control("Hidden layers", "L", "slider", step=1, group="Network"),
 ]
 AnyActivation = Annotated[
-    Literal["tanh", "erf", "sin", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "linear"],
+    Activation,
     Field(description="Applied to every hidden unit. erf is erf(u); GELU is the exact u Φ(u)."),
     Control("Activation", "act", "select", options=ACTIVATIONS, names=NAMES, group="Network"),
 ]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from fimcore import meanfield
+from fimcore.experiments.over_seeds import over_seeds
 from fimcore.experiments.predicted import too_deep
 from fimcore.experiments.result import FEWEST_SEEDS, Verdict, verdict
 from fimcore.experiments.setting import architecture_of, input_moments
@@ -159,19 +160,9 @@ def _directions(spec: Spec, kept: list[Measured]) -> pd.DataFrame:
     rows = []
     for layer in range(1, spec.hidden_layers + 1):
         for kind in DIRECTIONS:
-            values = np.array([each.layers[layer - 1].cosines[kind] for each in kept])
-            values = values[np.isfinite(values)]
-            rows.append(
-                {
-                    "layer": layer,
-                    "form": kind,
-                    "cosine": _of(np.mean, values),
-                    "low": _of(np.min, values),
-                    "high": _of(np.max, values),
-                    "spread": float(values.std(ddof=1)) if len(values) > 1 else math.nan,
-                    "seeds": len(values),
-                }
-            )
+            seen = over_seeds(np.array([each.layers[layer - 1].cosines[kind] for each in kept]))
+            ends = {name: seen[name] for name in ("low", "high", "spread", "seeds")}
+            rows.append({"layer": layer, "form": kind, "cosine": seen["measured"], **ends})
     return pd.DataFrame(rows)
 
 
@@ -214,13 +205,11 @@ def _factors(spec: Spec, kept: list[Measured]) -> tuple[pd.DataFrame, list[Verdi
         means = np.array([_finite_mean(each) for each in units])
         spreads = np.array([_relative_spread(each) for each in units])
         expected = mean[layer - 1] if math.isfinite(mean[layer - 1]) else math.nan
-        there = np.isfinite(means)
+        seen = over_seeds(means)
         rows.append(
             {
                 "layer": layer,
-                "measured": _finite_mean(means),
-                "spread": float(means[there].std(ddof=1)) if there.sum() > 1 else math.nan,
-                "seeds": int(there.sum()),
+                **{name: seen[name] for name in ("measured", "spread", "seeds")},
                 "predicted": expected,
                 "between_units": _finite_mean(spreads),
                 "between_units_predicted": between[layer - 1] if math.isfinite(between[layer - 1]) else math.nan,

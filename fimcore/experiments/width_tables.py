@@ -144,8 +144,7 @@ def mass(spec: Spec, points: Sequence[Point]) -> pd.DataFrame:
         each = [point.norms.mass for point in here]
         for place, layers in enumerate(mean["layers"]):
             for part in PARTS:
-                own = np.array([float(table[part].iloc[place]) for table in each])
-                own = own[np.isfinite(own)]
+                seen = over_seeds(np.array([float(table[part].iloc[place]) for table in each]))
                 rows.append(
                     {
                         "width": setting.width,
@@ -153,8 +152,8 @@ def mass(spec: Spec, points: Sequence[Point]) -> pd.DataFrame:
                         "layers": layers,
                         "part": part,
                         "measured": float(mean[part].iloc[place]),
-                        "spread": own.std(ddof=1) if len(own) > 1 else np.nan,
-                        "seeds": len(own),
+                        "spread": seen["spread"],
+                        "seeds": seen["seeds"],
                         "predicted": np.nan if theory is None else float(theory.mass[part].iloc[place]),
                     }
                 )

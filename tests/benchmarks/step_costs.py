@@ -62,15 +62,16 @@ def peer_step(task) -> Callable[[], object] | None:
 
 
 def measured(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of processor time, one call of each in every round; what takes over a second runs twice."""
+    """Median seconds of processor time on one thread, one call of each in every round; what takes over a second runs twice."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(ROUNDS):
-        for name, call in calls.items():
-            if number >= 2 and seconds[name][0] > 1:
-                continue
-            start = time.process_time()
-            call()
-            seconds[name].append(time.process_time() - start)
+    with hold_threads(1):
+        for number in range(ROUNDS):
+            for name, call in calls.items():
+                if number >= 2 and seconds[name][0] > 1:
+                    continue
+                start = time.process_time()
+                call()
+                seconds[name].append(time.process_time() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
@@ -92,8 +93,7 @@ def main() -> None:
     peer = peer_step(task)
     if peer is not None:
         calls["kfac of ASDL"] = partial(peer)
-    with hold_threads(1):
-        found = measured(calls)
+    found = measured(calls)
     print(f"{'-'.join(map(str, widths))}, batch {options.batch}, float64, one thread")
     print("| optimizer | ms a step | x gradient descent |\n|---|--:|--:|")
     for name, seconds in found.items():

@@ -17,7 +17,6 @@ import torch
 
 import fimcore as fc
 from fimcore.activations import activation
-from tests.benchmarks.machine import hold_threads
 from tests.benchmarks.step_costs import measured
 
 
@@ -102,8 +101,7 @@ def main() -> None:
         "Hessians by recursion": hessian_recursion(network, x),
         **peers(network, x, labels),
     }
-    with hold_threads(1):
-        found = measured(calls)
+    found = measured(calls)
     print(f"{'-'.join(map(str, options.widths))}, batch {options.batch}, float64, one thread")
     print("| call | ms | x one pass |\n|---|--:|--:|")
     for name, seconds in found.items():

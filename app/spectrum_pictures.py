@@ -47,7 +47,7 @@ def pictures_of(result: Result, dark: bool, residual: bool, damping: float) -> l
 
 def density_pictures(result: Result, dark: bool, residual: bool) -> list[Picture]:
     spec, table = spectrum_words.spec_of(result), result.tables["statistics"]
-    text = spectrum_words.finding(result).replace("**", "")
+    text = spectrum_words.finding(result)
     found = []
     if residual:
         rows = table[table["quantity"] != "median"].reset_index(drop=True)
@@ -86,7 +86,7 @@ def outliers_words(spec: Spec, places: pd.DataFrame) -> str:
 
 def block_pictures(result: Result, dark: bool, residual: bool) -> list[Picture]:
     layers, structures = result.tables["layers"], result.tables["structures"]
-    text = spectrum_words.finding(result).replace("**", "")
+    text = spectrum_words.finding(result)
     if residual:
         names = [*layers["layer"].iloc[:-2], "Sum", "Full"]
         said = spectrum_captions.residual_words(layers, names)
@@ -123,7 +123,7 @@ def sweep_pictures(result: Result, dark: bool, residual: bool) -> list[Picture]:
 def whitened_pictures(result: Result, dark: bool, damping: float) -> list[Picture]:
     table = result.tables["dampings"]
     bins = result.tables["bins"]
-    text = spectrum_words.finding(result, damping).replace("**", "")
+    text = spectrum_words.finding(result, damping)
     limit = int(table["limit"].iloc[0])
     chart = views.whitened(bins[bins["damping"] == damping], limit, dark)
     other = views.dampings(table, damping, dark)
@@ -135,7 +135,7 @@ def whitened_pictures(result: Result, dark: bool, damping: float) -> list[Pictur
 
 
 def step_pictures(result: Result, dark: bool) -> list[Picture]:
-    text = spectrum_words.finding(result).replace("**", "")
+    text = spectrum_words.finding(result)
     said = "The loss after a step over the loss before it crosses one at 2 / λ_max."
     return [
         Picture("descent", "Loss", steps.descent(result.tables["descent"], dark), text, "descent"),

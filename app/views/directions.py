@@ -33,8 +33,7 @@ def pictures(result: Result) -> None:
         (other, "errors", "Entries", figures.errors(table, dark)),
     ):
         with place:
-            st.header(title, anchor=False)
-            show_chart(chart, key, direction_words.alt_text(table, key))
+            show_chart(chart, key, direction_words.alt_text(table, key), heading=title)
     damping = direction_words.damping_words(result.spec.damping)  # type: ignore[attr-defined]
     st.caption(
         f"The direction of a structure A is (A + λ)⁻¹ g with the gradient g of the loss, λ = {damping} "

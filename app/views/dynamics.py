@@ -50,8 +50,7 @@ def charts(result: Result) -> dict[str, Any]:
 
 
 def place(key: str, made: dict[str, Any], text: str) -> None:
-    st.header(TITLES[key], anchor=False)
-    show_chart(made[key], key, f"{TITLES[key]} along the run. {text}")
+    show_chart(made[key], key, f"{TITLES[key]} along the run. {text}", heading=TITLES[key])
 
 
 def drawn_frames(result: Result) -> tuple[Frame, ...]:

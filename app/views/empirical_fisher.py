@@ -23,12 +23,6 @@ CONTROLS = {"sets": ("N",), "field": ("N",), "map": ("eta", "rv")}
 IGNORED = {"sets": ("rate", "noise"), "field": ("rate", "noise"), "map": ("samples",)}
 
 
-def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
-    """A picture with its heading."""
-    st.header(title, anchor=False)
-    show_chart(chart, key, text)
-
-
 def pictures(result: Result) -> None:
     """The view that was asked for."""
     assert isinstance(result.spec, Spec)
@@ -47,7 +41,7 @@ def sets(result: Result, text: str) -> None:
     chart = figures.eigenvalues(result.table, page.is_dark())
     one, other = st.columns([3, 2])
     with one:
-        draw("eigenvalues", "Empirical over exact Fisher, at the optimum", chart, text)
+        show_chart(chart, "eigenvalues", text, heading="Empirical over exact Fisher, at the optimum")
         st.caption(
             f"Points: {words.count_of(result.spec.seeds, 'draw')} of each data set. Strokes: the limit of many samples, computed "
             "without sampling. Dotted: both matrices are the same. In brackets: whether the model can be the truth."
@@ -63,12 +57,8 @@ def field(result: Result, text: str) -> None:
     dark, tables = page.is_dark(), dict(result.tables)
     for column, flow in zip(st.columns(3), FLOWS, strict=True):
         with column:
-            draw(
-                f"plane-{flow}",
-                figures.NAMES[flow],
-                figures.plane(flow, tables, dark),
-                f"{figures.NAMES[flow]}. {text}",
-            )
+            name = figures.NAMES[flow]
+            show_chart(figures.plane(flow, tables, dark), f"plane-{flow}", f"{name}. {text}", heading=name)
     st.caption(
         "A line with its bias, fitted to log-normal inputs: the model is right, only the scales differ. Arrows: "
         f"directions, at equal length. Lines: the way from {said.starts()} to the optimum, the star, of the first seed."
@@ -76,7 +66,7 @@ def field(result: Result, text: str) -> None:
     chart = figures.lengths(tables["field"], dark)
     one, other = st.columns([3, 2], vertical_alignment="center")
     with one:
-        draw("lengths", "Length of the steps", chart, said.lengths(result))
+        show_chart(chart, "lengths", said.lengths(result), heading="Length of the steps")
     with other:
         st.markdown(said.lengths(result))
         st.caption(
@@ -101,7 +91,7 @@ def steps(result: Result, text: str) -> None:
     ratio = spec.rate / spec.noise
     diagram, chart = figures.diagram(result.tables["orbits"], ratio, dark), figures.steps(result.tables["steps"], dark)
     with one:
-        draw("diagram", "Where the steps end", diagram, text)
+        show_chart(diagram, "diagram", text, heading="Where the steps end")
         at = words.number(ratio)
         where = f"Dotted: this setting, η / s² = {at}." if ratio <= 9 else f"This setting, η / s² = {at}, lies outside."
         st.caption(
@@ -109,7 +99,7 @@ def steps(result: Result, text: str) -> None:
             f"0 and ±√(η / 2 s² − 1). {where}"
         )
     with other:
-        draw("steps", "The first steps", chart, text)
+        show_chart(chart, "steps", text, heading="The first steps")
         st.caption(
             "From the start of the first seed. Exact Fisher: r is multiplied by 1 − η a step, whatever s² is, and diverges beyond "
             "η = 2. With the empirical Fisher nothing diverges: |r| stays below η / 2 s or where it began."

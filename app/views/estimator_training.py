@@ -115,13 +115,13 @@ def details(result: Result) -> None:
             label_visibility="collapsed",
         )  # fmt: skip
         layer = layer if layer in layers else layers[0]
+        said = estimator_training_words.finding(result)
         for kind, title, chart in zip(
             ("values", "ratios"),
             ("Fisher diagonal and deviations of its estimators", "Tightness of the bounds"),
             charts(result, layer),
             strict=True,
         ):
-            said = estimator_training_words.finding(result)
             picture_menu(result, "layers", kind, f"{name_of(result, layer)}: {title}", chart, said)
     page.as_table(QUESTION, shown_table(result))
     page.as_table(f"{QUESTION}-crossover", result.tables["crossover"], label="Show the crossovers as table")

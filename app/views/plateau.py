@@ -62,18 +62,15 @@ def pictures(result: Result) -> None:
     slope = float(result.tables["slopes"]["predicted"].mean())
     one, other = st.columns([3, 2])
     with one:
-        st.header("The plane of p and q", anchor=False)
-        show_chart(chart, "plane", text)
+        show_chart(chart, "plane", text, heading="The plane of p and q")
     loss_chart, leaving_chart = (
         figures.losses(paths, goal, dark),
         figures.leaving(result.tables["leaving"], slope, dark),
     )
     with other:
-        st.header("Loss", anchor=False)
-        show_chart(loss_chart, "losses", text)
-        st.header("Steps to leave", anchor=False)
+        show_chart(loss_chart, "losses", text, heading="Loss")
         said = result.verdicts[0].sentence
-        show_chart(leaving_chart, "leaving", said)
+        show_chart(leaving_chart, "leaving", said, heading="Steps to leave")
     st.caption(
         "f = tanh(p x₁ + q x₂) + tanh(q x₁ + p x₂). Dashed in the plane: both units are the same, and F is singular; circle: "
         "start; stars: teacher, and the same with its units swapped. Strokes: "

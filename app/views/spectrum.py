@@ -70,8 +70,7 @@ def draw(result: Result) -> None:
         pair: Sequence[Picture] = made[row : row + 2]
         for place, picture in zip(st.columns(2), pair, strict=False):
             with place:
-                st.header(picture.title, anchor=False)
-                show_chart(picture.chart, f"spectrum-{picture.key}", picture.text)
+                show_chart(picture.chart, f"spectrum-{picture.key}", picture.text, heading=picture.title)
                 if picture.below:
                     st.caption(picture.below)
 

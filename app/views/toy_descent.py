@@ -6,7 +6,6 @@ import controls
 import jobs
 import lessons
 import page
-import plotly.graph_objects as go
 import streamlit as st
 import toy_descent_words as said
 import words
@@ -18,12 +17,6 @@ from fimcore.experiments.result import Result
 from fimcore.experiments.toy_descent import Spec
 
 QUESTION = "toy_descent"
-
-
-def draw(key: str, title: str, chart: go.Figure, text: str) -> None:
-    """A picture with its heading."""
-    st.header(title, anchor=False)
-    show_chart(chart, key, text)
 
 
 def pictures(result: Result) -> None:
@@ -40,26 +33,26 @@ def pictures(result: Result) -> None:
     )
     one, other = st.columns([3, 2])
     with one:
-        draw("planes", "Four ways through the plane", planes, text)
+        show_chart(planes, "planes", text, heading="Four ways through the plane")
         runs = words.count_of(spec.seeds, "run")
         st.caption(
             "Grey: contours of the training loss of the first seed. Circle: start; star: the weights that made the labels. "
             f"Thin: {runs}; bold: the first seed. A run has blown up once its training loss exceeds 1.5 times its start."
         )
     with other:
-        draw("damping", "Blow-ups against damping", damping, said.blow_ups(result))
+        show_chart(damping, "damping", said.blow_ups(result), heading="Blow-ups against damping")
         st.caption(
             f"Points: share of {runs}, a little apart; bars: 95 % intervals of a share (Wilson). Dotted: the damping of the "
             "other pictures."
         )
-        draw("losses", "Test loss", losses, said.arrival(result))
+        show_chart(losses, "losses", said.arrival(result), heading="Test loss")
         st.caption(
             f"Lines: median over {words.count_of(spec.seeds, 'seed')}; bands: from 10 to 90 % of them, a lost run above all "
             "others. Lines may cover each other."
         )
     one, other = st.columns([3, 2], vertical_alignment="center")
     with one:
-        draw("variances", "Variance of the estimate", variances, said.variance(result))
+        show_chart(variances, "variances", said.variance(result), heading="Variance of the estimate")
     with other:
         st.markdown(said.variance(result))
         for verdict in result.verdicts:

@@ -58,9 +58,8 @@ def charts(result: Result) -> None:
     left, right = st.columns(2)
     for place, key, against in ((left, STEPS_KEY, "steps"), (right, OTHER_KEY, second_axis())):
         with place:
-            st.header(TITLES[against], anchor=False)
             text = train_words.alt_text(summary, against)
-            show_chart(made_of(result, against), key, text)
+            show_chart(made_of(result, against), key, text, heading=TITLES[against])
 
 
 def rates_chart(result: Result) -> go.Figure:
@@ -70,9 +69,8 @@ def rates_chart(result: Result) -> go.Figure:
 def draw(result: Result) -> None:
     """The pictures of either view; a partial result may be that of the other one for a moment."""
     if "rates" in result.tables:
-        st.header("Loss at the end against the step size", anchor=False)
-        text = train_rates_words.opening(result).replace("**", "")
-        show_chart(rates_chart(result), "train-rates-chart", text)
+        heading = "Loss at the end against the step size"
+        show_chart(rates_chart(result), "train-rates-chart", train_rates_words.opening(result), heading=heading)
     else:
         charts(result)
 
@@ -121,7 +119,7 @@ def rates_details(result: Result) -> None:
         "bands: smallest to largest; star: best; crosses at the top: some seed diverged or ended above its start. "
         "What lies below 10⁻⁸ of the start is drawn on the lower edge."
     )
-    text = train_rates_words.opening(result).replace("**", "")
+    text = train_rates_words.opening(result)
     with st.container(horizontal=True, key="exports"):
         picture_menu(result, "rates", "rates", "Loss against the step size", partial(rates_chart, result), text)
     page.as_table("train-best", train_rates_words.shown_table(result.tables["best"]))
